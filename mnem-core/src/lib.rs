@@ -1,0 +1,21 @@
+//! What mnem stores, and the ports it is stored through.
+//!
+//! * [`Cid`], [`Block`] and the typed ids of [`id`]: identity. A block carries the hash of its bytes and cannot be
+//!   made without hashing them.
+//! * [`codec`]: canonical DAG-CBOR, strict both ways.
+//! * [`port`]: the traits that a backend implements. Each promise has a number, and a test of that number in the
+//!   conformance suite.
+//!
+//! This crate has no files, clocks, threads, environment or terminal of its own: time, randomness and an executor
+//! come in as arguments.
+
+pub mod block;
+pub mod cid;
+pub mod codec;
+pub mod id;
+pub mod port;
+
+pub use block::{BLOCK_BYTES_MAX, Block, CidMismatch};
+pub use cid::{Cid, CidClass, CidError, Codec, HashAlgorithm};
+pub use id::{ActorId, ChangeId, CommitId, EdgeId, EntityId, NodeId, OperationId, RepoId, SessionId};
+pub use port::{Blockstore, Collector, OpHeadsStore, SideTable, Store};
