@@ -14,6 +14,7 @@ pub mod cid;
 pub mod codec;
 pub mod id;
 pub mod port;
+pub mod repo;
 
 pub use block::{BLOCK_BYTES_MAX, Block, CidMismatch};
 pub use cid::{Cid, CidClass, CidError, Codec, HashAlgorithm};
