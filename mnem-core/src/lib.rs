@@ -3,6 +3,7 @@
 //! * [`Cid`], [`Block`] and the typed ids of [`id`]: identity. A block carries the hash of its bytes and cannot be
 //!   made without hashing them.
 //! * [`codec`]: canonical DAG-CBOR, strict both ways.
+//! * [`value`]: what a property can hold.
 //! * [`port`]: the traits that a backend implements. Each promise has a number, and a test of that number in the
 //!   conformance suite.
 //!
@@ -15,8 +16,10 @@ pub mod codec;
 pub mod id;
 pub mod port;
 pub mod repo;
+pub mod value;
 
 pub use block::{BLOCK_BYTES_MAX, Block, CidMismatch};
 pub use cid::{Cid, CidClass, CidError, Codec, HashAlgorithm};
 pub use id::{ActorId, ChangeId, CommitId, EdgeId, EntityId, NodeId, OperationId, RepoId, SessionId};
 pub use port::{Blockstore, Collector, OpHeadsStore, SideTable, Store};
+pub use value::{Props, Value, ValueError};
