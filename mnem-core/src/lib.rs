@@ -4,6 +4,7 @@
 //!   made without hashing them.
 //! * [`codec`]: canonical DAG-CBOR, strict both ways.
 //! * [`value`]: what a property can hold.
+//! * [`collection`]: who may still need a block, for backends that one process owns.
 //! * [`port`]: the traits that a backend implements. Each promise has a number, and a test of that number in the
 //!   conformance suite.
 //!
@@ -13,6 +14,7 @@
 pub mod block;
 pub mod cid;
 pub mod codec;
+pub mod collection;
 pub mod id;
 pub mod port;
 pub mod repo;

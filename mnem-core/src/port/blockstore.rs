@@ -2,6 +2,7 @@
 
 use super::fault::Fault;
 use super::heads::HeadsError;
+use super::side::SideError;
 use crate::block::{BLOCK_BYTES_MAX, Block};
 use crate::cid::Cid;
 
@@ -95,4 +96,7 @@ pub enum StoreError {
     /// The heads half of an atomic step was refused.
     #[error(transparent)]
     Heads(#[from] HeadsError),
+    /// The rows of an atomic step were refused.
+    #[error(transparent)]
+    Side(#[from] SideError),
 }

@@ -122,21 +122,22 @@ impl std::ops::AddAssign for Deleted {
 
 /// Grants leases and deletes what nobody needs. Authoritative: heads, leases and cycles change in one atomic domain.
 ///
-///  C1  A lease is granted only if each root is a head or a root of a live lease and, while a cycle is announced,
-///      covered by that cycle: one of its roots, or a head committed since it began. Else it is `Stale`.
+///  C1  A lease is granted only if each root is a head or a root of a live lease. Else it is `Stale`.
 ///  C2  What is put under a lease, even if it was there before, is not deleted while the lease lives.
-///  C3  `begin_cycle` is one step: it raises the number, returns heads and roots of live leases, and counts as
-///      touched all that live leases have put.
+///  C3  `begin_cycle` is one step: it raises the number, returns all heads and the roots of live leases, and counts
+///      as touched all that live leases have put.
 ///  C4  What is put while a cycle is announced, even if it was there before, is not deleted by that cycle.
 ///  C5  A delete for a cycle that is over or not the newest is `Stale`, and deletes nothing.
-///  C6  Heads changed outside a lease end the cycle that is announced.
+///  C6  A head that is added outside a lease ends the cycle that is announced.
 ///  C7  A deleted block is gone from `get`, `has` and `scan`; putting it again brings it back.
-///  C8  A lease ends when it is dropped, and when its process dies.
+///  C8  A lease ends when it is dropped, and when its process dies. A put under it is `Stale` from then on.
 pub trait Collector: Send + Sync {
     /// Asks for a lease on what `roots` reach.
     fn lease(&self, roots: &[Cid]) -> Result<Lease, CollectorError>;
 
-    /// Stores blocks ahead of the commit that will refer to them. Visible on return, durable with the commit.
+    /// Stores blocks ahead of the commit that will refer to them. Visible on return, durable with the commit. They
+    /// may refer only to what `lease` covers, to what was put under it before, and to each other: so children go
+    /// first, and are put again even if they are there.
     fn put_leased(&self, lease: &Lease, blocks: &[Block]) -> Result<(), StoreError>;
 
     /// Announces a collection. One that was announced before is over.

@@ -90,7 +90,8 @@ pub trait OpHeadsStore: Send + Sync {
     fn heads(&self, namespace: &Namespace) -> Result<Vec<OperationId>, HeadsError>;
 
     /// Changes the heads. Outside any lease: a collection that is under way cannot know what the new heads rest
-    /// on, and gives up.
+    /// on, and gives up. What is added was a head before, or was put under a lease: such a block, as long as it is
+    /// present, has all that it reaches. One that was put outside leases may have lost it.
     fn update(&self, update: &HeadsUpdate) -> Result<Swap, HeadsError>;
 }
 

@@ -27,7 +27,7 @@ pub struct WriteBatch<'a> {
 ///  T5  A commit that is refused or loses its swap leaves no head and no row behind; its blocks may stay as garbage.
 pub trait Store: Blockstore + OpHeadsStore + SideTable + Collector {
     /// Writes blocks, then heads, then rows. The blocks may refer only to what `lease` covers, to what was put under
-    /// it, and to each other.
+    /// it, and to each other; a new head must be one of all these.
     fn commit(&self, lease: &Lease, batch: &WriteBatch<'_>) -> Result<Swap, StoreError>;
 
     /// Fixes what is visible now, for as long as the snapshot lives.
