@@ -15,6 +15,9 @@ use sha2::Digest as _;
 /// Length of every binary CID that mnem accepts.
 pub const CID_BYTES: usize = 36;
 
+/// Longest digest of a CID of others, in links that the general codec carries.
+pub const FOREIGN_DIGEST_BYTES_MAX: usize = 64;
+
 /// How the bytes of a block are to be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Codec {
@@ -243,6 +246,24 @@ fn read_varint(bytes: &[u8]) -> Result<(u64, &[u8]), CidError> {
         }
     }
     Err(CidError::Length { found: bytes.len() })
+}
+
+/// Says whether `bytes` are exactly one binary CID, of any version, codec and hash, with a digest of at most
+/// [`FOREIGN_DIGEST_BYTES_MAX`]: mnem may not be able to follow it, but others can.
+pub(crate) fn is_cid(bytes: &[u8]) -> bool {
+    if bytes.starts_with(&[0x12, 0x20]) {
+        return bytes.len() == 34;
+    }
+    let parts = || {
+        let (version, rest) = read_varint(bytes)?;
+        let (_codec, rest) = read_varint(rest)?;
+        let (_hash, rest) = read_varint(rest)?;
+        let (length, digest) = read_varint(rest)?;
+        Ok::<_, CidError>((version, length, digest.len()))
+    };
+    parts().is_ok_and(|(version, length, found)| {
+        version == 1 && found <= FOREIGN_DIGEST_BYTES_MAX && length == found as u64
+    })
 }
 
 impl fmt::Display for Cid {

@@ -25,6 +25,9 @@ pub enum Malformed {
     /// A length or number is written with more bytes than it needs.
     #[error("a number is not in its shortest form")]
     NotMinimal,
+    /// A first byte that the format has no meaning for.
+    #[error("a reserved form")]
+    Reserved,
     /// A length is left open.
     #[error("an indefinite length")]
     Indefinite,
@@ -90,6 +93,9 @@ pub enum Malformed {
     /// The value does not have the shape of the type that was asked for.
     #[error("not the value that was asked for: {0}")]
     Shape(String),
+    /// The value would not come back as these bytes.
+    #[error("the type that was asked for does not keep all of the value")]
+    Lossy,
 }
 
 /// A value has no canonical encoding.

@@ -1,11 +1,18 @@
 //! Canonical DAG-CBOR: one value, one encoding, strict both ways.
 //!
 //! * [`Writer`] and [`Reader`] are for our own objects and tree nodes: no value tree in between, no copy on reading.
-//! * [`check`] walks an encoding once, without allocating for what it claims to hold; [`links`] is the same walk.
+//! * [`check`] walks an encoding once, without allocating; [`links`] is the same walk.
 //! * [`decode`] and [`encode`] are the general codec, for any type that serde knows and any block of others.
 //!
 //! All of them accept the same bytes: FORMAT.md, "Encoding". The house rules, for our own objects, refuse some more:
 //! [`Rules`].
+//!
+//! Invariants
+//!  C1  What is accepted is the only encoding of its value: decoding and encoding gives the same bytes.
+//!  C2  A claimed length is compared with the bytes that are there before anything is done with it.
+//!  C3  Nothing descends deeper than [`GENERAL_DEPTH_MAX`] levels: the stack is bounded.
+//!
+//! Used by: objects and trees (`Writer`, `Reader`), collector, copy and fsck (`links`), imports (`check`, `decode`).
 
 mod error;
 mod general;
@@ -32,7 +39,8 @@ pub enum Rules {
 /// How deep lists and maps may nest in our own objects.
 pub const DEPTH_MAX: usize = 128;
 
-/// How deep lists and maps may nest in blocks of others.
+/// How deep lists and maps may nest in blocks of others. The format sets no limit: this one keeps a decoded `Ipld`
+/// within half a megabyte of stack.
 pub const GENERAL_DEPTH_MAX: usize = 256;
 
 impl Rules {

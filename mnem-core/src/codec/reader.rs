@@ -1,7 +1,7 @@
 //! Reads canonical DAG-CBOR, item by item, under the house rules.
 
 use super::walk;
-use super::{DecodeError, Malformed, Rules, key_order};
+use super::{DecodeError, Malformed, Rules};
 use crate::cid::Cid;
 
 /// What the next item is.
@@ -70,43 +70,45 @@ impl<'a> Reader<'a> {
                 0xf4 | 0xf5 => Ok(Kind::Bool),
                 0xf6 => Ok(Kind::Null),
                 0xfb => Ok(Kind::Float),
-                0xf9 | 0xfa => Err(self.error(Malformed::Float)),
-                _ => Err(self.error(Malformed::Simple)),
+                _ => Err(self.error(walk::not_simple(*first))),
             },
         }
     }
 
-    /// Reads one byte and the argument that it announces.
-    fn head(&mut self, major: u8, expected: &'static str) -> Result<u64, DecodeError> {
-        let Some(first) = self.bytes.get(self.at) else { return Err(self.error(Malformed::Truncated)) };
-        if first >> 5 != major {
-            return Err(self.error(Malformed::Expected { expected }));
+    /// Refuses what does not begin as an item of this major type.
+    fn expect(&self, major: u8, expected: &'static str) -> Result<(), DecodeError> {
+        match self.bytes.get(self.at) {
+            None => Err(self.error(Malformed::Truncated)),
+            Some(first) if first >> 5 == major => Ok(()),
+            Some(_) => Err(self.error(Malformed::Expected { expected })),
         }
-        let (value, next) = walk::argument(self.bytes, self.at)?;
+    }
+
+    /// Steps over what was read.
+    fn step<T>(&mut self, (value, next): (T, usize)) -> T {
         self.at = next;
-        Ok(value)
+        value
     }
 
-    fn take(&mut self, start: usize, length: u64) -> Result<&'a [u8], DecodeError> {
-        let slice = walk::slice(self.bytes, self.at, length)
-            .ok_or(DecodeError { what: Malformed::Truncated, at: start })?;
-        self.at += slice.len();
-        Ok(slice)
+    fn integer(&mut self, major: u8, expected: &'static str) -> Result<i64, DecodeError> {
+        self.expect(major, expected)?;
+        let (value, next) = walk::argument(self.bytes, self.at)?;
+        let value = i64::try_from(value).map_err(|_| self.error(Malformed::IntegerRange))?;
+        Ok(self.step((value, next)))
     }
 
-    /// Reads a number.
+    /// Reads a number. As every integer of our own objects it fits `i64`.
     pub fn uint(&mut self) -> Result<u64, DecodeError> {
-        self.head(0, "a number")
+        self.integer(0, "a number").map(i64::unsigned_abs)
     }
 
     /// Reads a number with sign.
     pub fn int(&mut self) -> Result<i64, DecodeError> {
-        let start = self.at;
-        let negative = self.bytes.get(self.at).is_some_and(|first| first >> 5 == 1);
-        let magnitude = self.head(u8::from(negative), "an integer")?;
-        let value =
-            i64::try_from(magnitude).map_err(|_| DecodeError { what: Malformed::IntegerRange, at: start })?;
-        Ok(if negative { -1 - value } else { value })
+        if self.bytes.get(self.at).is_some_and(|first| first >> 5 == 1) {
+            self.integer(1, "an integer").map(|value| -1 - value)
+        } else {
+            self.integer(0, "an integer")
+        }
     }
 
     /// Reads a float.
@@ -143,52 +145,45 @@ impl<'a> Reader<'a> {
 
     /// Reads a byte string.
     pub fn bytes(&mut self) -> Result<&'a [u8], DecodeError> {
-        let start = self.at;
-        let length = self.head(2, "bytes")?;
-        self.take(start, length)
+        self.expect(2, "bytes")?;
+        let read = walk::string(self.bytes, self.at)?;
+        Ok(self.step(read))
     }
 
     /// Reads text.
     pub fn text(&mut self) -> Result<&'a str, DecodeError> {
-        let start = self.at;
-        let length = self.head(3, "text")?;
-        let bytes = self.take(start, length)?;
-        str::from_utf8(bytes).map_err(|_| DecodeError { what: Malformed::Utf8, at: start })
+        self.expect(3, "text")?;
+        let read = walk::text(self.bytes, self.at)?;
+        Ok(self.step(read))
     }
 
     /// Reads a link.
     pub fn link(&mut self) -> Result<Cid, DecodeError> {
-        if self.kind()? != Kind::Link {
-            return Err(self.error(Malformed::Expected { expected: "a link" }));
-        }
+        self.expect(6, "a link")?;
         let (cid, next) = walk::link(self.bytes, self.at)?;
         let cid = Cid::from_bytes(cid).map_err(|why| self.error(Malformed::Link(why)))?;
-        self.at = next;
-        Ok(cid)
+        Ok(self.step((cid, next)))
     }
 
     /// Enters a list and returns how many items follow. Each is at least one byte, so the count is bounded by the
     /// bytes that are left and may be allocated for.
     pub fn list(&mut self) -> Result<usize, DecodeError> {
-        let start = self.at;
-        let count = self.head(4, "a list")?;
-        walk::count(self.bytes, self.at, count, 1)
-            .ok_or(DecodeError { what: Malformed::Truncated, at: start })
+        self.expect(4, "a list")?;
+        let read = walk::container(self.bytes, self.at, 1)?;
+        Ok(self.step(read))
     }
 
     /// Enters a map and returns a reader of its keys.
     pub fn map(&mut self) -> Result<Keys<'a>, DecodeError> {
-        let start = self.at;
-        let count = self.head(5, "a map")?;
-        let left = walk::count(self.bytes, self.at, count, 2)
-            .ok_or(DecodeError { what: Malformed::Truncated, at: start })?;
-        Ok(Keys { left, previous: None })
+        self.expect(5, "a map")?;
+        let read = walk::container(self.bytes, self.at, 2)?;
+        Ok(Keys { left: self.step(read), previous: None })
     }
 
     /// Checks the next item, whatever it is, and returns its encoding. It may nest `depth` levels deep.
     pub fn item(&mut self, depth: usize) -> Result<&'a [u8], DecodeError> {
         let start = self.at;
-        self.at = walk::item(self.bytes, self.at, Rules::House, depth, |_, _| Ok(()))?;
+        self.at = walk::item(self.bytes, self.at, Rules::House, depth)?;
         Ok(&self.bytes[start..self.at])
     }
 }
@@ -211,17 +206,8 @@ impl<'a> Keys<'a> {
         if self.left == 0 {
             return Ok(None);
         }
-        let at = reader.at();
-        if reader.kind()? != Kind::Text {
-            return Err(DecodeError { what: Malformed::KeyType, at });
-        }
-        let key = reader.text()?;
-        if self.previous.is_some_and(|previous| key_order(previous, key).is_ge()) {
-            return Err(DecodeError { what: Malformed::KeyOrder, at });
-        }
-        if matches!(key, "" | "/") {
-            return Err(DecodeError { what: Malformed::KeyReserved, at });
-        }
+        let read = walk::key(reader.bytes, reader.at, Rules::House, self.previous)?;
+        let key = reader.step(read);
         self.left -= 1;
         self.previous = Some(key);
         Ok(Some(key))

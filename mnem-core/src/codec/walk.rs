@@ -1,7 +1,7 @@
 //! One walk over an encoding: it checks every rule and finds every link, without building a value.
 
 use super::{DecodeError, Malformed, Rules};
-use crate::cid::{Cid, Codec};
+use crate::cid::{Cid, Codec, is_cid};
 use crate::codec::key_order;
 
 /// Checks that `bytes` are one value in canonical encoding.
@@ -22,104 +22,93 @@ pub fn links(codec: Codec, bytes: &[u8]) -> Result<Vec<Cid>, DecodeError> {
     Ok(found)
 }
 
-fn whole(
-    bytes: &[u8],
-    rules: Rules,
-    on_link: impl FnMut(&[u8], usize) -> Result<(), DecodeError>,
-) -> Result<(), DecodeError> {
-    let end = item(bytes, 0, rules, rules.depth_max(), on_link)?;
+fn whole<F>(bytes: &[u8], rules: Rules, on_link: F) -> Result<(), DecodeError>
+where
+    F: FnMut(&[u8], usize) -> Result<(), DecodeError>,
+{
+    let end = Walk { bytes, rules, on_link }.item(0, rules.depth_max())?;
     if end == bytes.len() { Ok(()) } else { Err(DecodeError { what: Malformed::Trailing, at: end }) }
 }
 
-/// A list or map that the walk is inside of.
-struct Open<'a> {
-    left: usize,
-    /// `None` in a list. In a map the last key, empty before the first.
-    last_key: Option<Option<&'a str>>,
+/// Checks the one item at `at`, which may nest `depth` levels deep, and returns where it ends.
+pub(super) fn item(bytes: &[u8], at: usize, rules: Rules, depth: usize) -> Result<usize, DecodeError> {
+    Walk { bytes, rules, on_link: |_: &[u8], _| Ok(()) }.item(at, depth)
 }
 
-/// Walks the one item at `at` and returns where it ends. The stack of open lists and maps is the only memory used,
-/// and `depth` bounds it.
-pub(super) fn item(
-    bytes: &[u8],
-    at: usize,
+/// A walk descends by calling itself: `depth` bounds the stack, and nothing is allocated.
+struct Walk<'a, F> {
+    bytes: &'a [u8],
     rules: Rules,
-    depth: usize,
-    mut on_link: impl FnMut(&[u8], usize) -> Result<(), DecodeError>,
-) -> Result<usize, DecodeError> {
-    let mut at = at;
-    let mut open: Vec<Open<'_>> = Vec::new();
-    loop {
-        if let Some(Open { last_key: Some(last), .. }) = open.last_mut() {
-            let (key, next) = key(bytes, at, rules, *last)?;
-            *last = Some(key);
-            at = next;
-        }
-        let start = at;
-        let fail = |what| DecodeError { what, at: start };
-        let first = *bytes.get(at).ok_or_else(|| fail(Malformed::Truncated))?;
+    /// Is given the bytes of each CID, and where its link stands.
+    on_link: F,
+}
+
+impl<F: FnMut(&[u8], usize) -> Result<(), DecodeError>> Walk<'_, F> {
+    /// Walks the one item at `at` and returns where it ends.
+    fn item(&mut self, at: usize, depth: usize) -> Result<usize, DecodeError> {
+        let fail = |what| DecodeError { what, at };
+        let first = *self.bytes.get(at).ok_or_else(|| fail(Malformed::Truncated))?;
         match first >> 5 {
             0 | 1 => {
-                let (value, next) = argument(bytes, at)?;
-                if rules == Rules::House && i64::try_from(value).is_err() {
+                let (value, next) = argument(self.bytes, at)?;
+                if self.rules == Rules::House && i64::try_from(value).is_err() {
                     return Err(fail(Malformed::IntegerRange));
                 }
-                at = next;
+                Ok(next)
             }
-            major @ (2 | 3) => {
-                let (content, next) = string(bytes, at)?;
-                if major == 3 && str::from_utf8(content).is_err() {
-                    return Err(fail(Malformed::Utf8));
-                }
-                at = next;
-            }
-            major @ (4 | 5) => {
-                let (length, next) = argument(bytes, at)?;
-                if open.len() == depth {
-                    return Err(fail(Malformed::Depth));
-                }
-                let is_map = major == 5;
-                let left = count(bytes, next, length, if is_map { 2 } else { 1 })
-                    .ok_or_else(|| fail(Malformed::Truncated))?;
-                open.push(Open { left, last_key: is_map.then_some(None) });
-                at = next;
-                if left > 0 {
-                    continue;
-                }
-                open.pop();
+            2 => Ok(string(self.bytes, at)?.1),
+            3 => Ok(text(self.bytes, at)?.1),
+            4 | 5 => {
+                let deeper = depth.checked_sub(1).ok_or_else(|| fail(Malformed::Depth))?;
+                if first >> 5 == 4 { self.list(at, deeper) } else { self.map(at, deeper) }
             }
             6 => {
-                let (cid, next) = link(bytes, at)?;
-                if rules == Rules::House {
+                let (cid, next) = link(self.bytes, at)?;
+                if self.rules == Rules::House {
                     Cid::from_bytes(cid).map_err(|why| fail(Malformed::Link(why)))?;
                 }
-                on_link(cid, at)?;
-                at = next;
+                (self.on_link)(cid, at)?;
+                Ok(next)
             }
             _ => match first {
-                0xf4..=0xf6 => at += 1,
-                0xfb => {
-                    float(bytes, at)?;
-                    at += 9;
-                }
-                0xf9 | 0xfa => return Err(fail(Malformed::Float)),
-                0xff => return Err(fail(Malformed::Indefinite)),
-                _ => return Err(fail(Malformed::Simple)),
+                0xf4..=0xf6 => Ok(at + 1),
+                0xfb => float(self.bytes, at).map(|_| at + 9),
+                _ => Err(fail(not_simple(first))),
             },
         }
-        // An item is complete; so are all lists and maps that it was the last one of.
-        loop {
-            let Some(innermost) = open.last_mut() else { return Ok(at) };
-            innermost.left -= 1;
-            if innermost.left > 0 {
-                break;
-            }
-            open.pop();
+    }
+
+    fn list(&mut self, at: usize, depth: usize) -> Result<usize, DecodeError> {
+        let (items, mut next) = container(self.bytes, at, 1)?;
+        for _ in 0..items {
+            next = self.item(next, depth)?;
         }
+        Ok(next)
+    }
+
+    fn map(&mut self, at: usize, depth: usize) -> Result<usize, DecodeError> {
+        let (entries, mut next) = container(self.bytes, at, 2)?;
+        let mut last = None;
+        for _ in 0..entries {
+            let (key, value_at) = key(self.bytes, next, self.rules, last)?;
+            last = Some(key);
+            next = self.item(value_at, depth)?;
+        }
+        Ok(next)
     }
 }
 
-fn key<'a>(
+/// Says what is wrong with a first byte of major type 7 that is neither false, true, null nor a 64-bit float.
+pub(super) const fn not_simple(first: u8) -> Malformed {
+    match first {
+        0xf9 | 0xfa => Malformed::Float,
+        0xff => Malformed::Indefinite,
+        _ => Malformed::Simple,
+    }
+}
+
+/// Reads the map key at `at`, which follows `last`.
+pub(super) fn key<'a>(
     bytes: &'a [u8],
     at: usize,
     rules: Rules,
@@ -130,8 +119,7 @@ fn key<'a>(
     if first >> 5 != 3 {
         return Err(fail(Malformed::KeyType));
     }
-    let (content, next) = string(bytes, at)?;
-    let key = str::from_utf8(content).map_err(|_| fail(Malformed::Utf8))?;
+    let (key, next) = text(bytes, at)?;
     if last.is_some_and(|last| key_order(last, key).is_ge()) {
         return Err(fail(Malformed::KeyOrder));
     }
@@ -153,7 +141,7 @@ pub(super) fn argument(bytes: &[u8], at: usize) -> Result<(u64, usize), DecodeEr
         26 => (4, 0x1_0000),
         27 => (8, 0x1_0000_0000),
         31 => return Err(fail(Malformed::Indefinite)),
-        _ => return Err(fail(Malformed::NotMinimal)),
+        _ => return Err(fail(Malformed::Reserved)),
     };
     let digits = bytes.get(at + 1..at + 1 + width).ok_or_else(|| fail(Malformed::Truncated))?;
     let value = digits.iter().fold(0u64, |value, digit| value << 8 | u64::from(*digit));
@@ -161,21 +149,31 @@ pub(super) fn argument(bytes: &[u8], at: usize) -> Result<(u64, usize), DecodeEr
 }
 
 /// Returns `length` bytes from `at`, if they are there.
-pub(super) fn slice(bytes: &[u8], at: usize, length: u64) -> Option<&[u8]> {
+fn slice(bytes: &[u8], at: usize, length: u64) -> Option<&[u8]> {
     let length = usize::try_from(length).ok()?;
     bytes.get(at..at.checked_add(length)?)
 }
 
-/// Returns `count` if that many items of `item_bytes` bytes or more can follow.
-pub(super) fn count(bytes: &[u8], at: usize, count: u64, item_bytes: usize) -> Option<usize> {
-    let count = usize::try_from(count).ok()?;
-    (count <= (bytes.len() - at) / item_bytes).then_some(count)
+/// Reads the head of the list or map at `at`: how many items or entries it has, and where they start. Each takes
+/// `least` bytes or more, so the count is bounded by the bytes that are there and may be allocated for.
+pub(super) fn container(bytes: &[u8], at: usize, least: usize) -> Result<(usize, usize), DecodeError> {
+    let (count, start) = argument(bytes, at)?;
+    match usize::try_from(count) {
+        Ok(count) if count <= (bytes.len() - start) / least => Ok((count, start)),
+        _ => Err(DecodeError { what: Malformed::Truncated, at }),
+    }
 }
 
-fn string(bytes: &[u8], at: usize) -> Result<(&[u8], usize), DecodeError> {
+pub(super) fn string(bytes: &[u8], at: usize) -> Result<(&[u8], usize), DecodeError> {
     let (length, start) = argument(bytes, at)?;
     let content = slice(bytes, start, length).ok_or(DecodeError { what: Malformed::Truncated, at })?;
     Ok((content, start + content.len()))
+}
+
+pub(super) fn text(bytes: &[u8], at: usize) -> Result<(&str, usize), DecodeError> {
+    let (content, next) = string(bytes, at)?;
+    let text = str::from_utf8(content).map_err(|_| DecodeError { what: Malformed::Utf8, at })?;
+    Ok((text, next))
 }
 
 /// Reads the float at `at`, whose first byte says that it has 64 bits.
@@ -204,9 +202,4 @@ pub(super) fn link(bytes: &[u8], at: usize) -> Result<(&[u8], usize), DecodeErro
         Some((0, cid)) if is_cid(cid) => Ok((cid, end)),
         _ => Err(fail(Malformed::LinkForm)),
     }
-}
-
-/// Says whether `bytes` are exactly one CID, of any version, codec and hash, in shortest form.
-fn is_cid(bytes: &[u8]) -> bool {
-    Cid::from_bytes(bytes).is_ok() || cid::Cid::try_from(bytes).is_ok_and(|cid| cid.to_bytes() == bytes)
 }

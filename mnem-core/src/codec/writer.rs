@@ -56,7 +56,11 @@ impl Writer {
     }
 
     /// Writes a number.
+    ///
+    /// # Panics
+    /// Above `i64::MAX`, which no reader of our own objects accepts.
     pub fn uint(&mut self, value: u64) {
+        assert!(i64::try_from(value).is_ok(), "{value} is no integer of our own objects");
         self.head(0, value);
     }
 
