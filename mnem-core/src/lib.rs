@@ -5,6 +5,7 @@
 //! * [`codec`]: canonical DAG-CBOR, strict both ways.
 //! * [`value`]: what a property can hold.
 //! * [`collection`]: who may still need a block, for backends that one process owns.
+//! * [`memory`]: all ports in memory.
 //! * [`port`]: the traits that a backend implements. Each promise has a number, and a test of that number in the
 //!   conformance suite.
 //!
@@ -16,6 +17,7 @@ pub mod cid;
 pub mod codec;
 pub mod collection;
 pub mod id;
+pub mod memory;
 pub mod port;
 pub mod repo;
 pub mod value;
@@ -23,5 +25,6 @@ pub mod value;
 pub use block::{BLOCK_BYTES_MAX, Block, CidMismatch};
 pub use cid::{Cid, CidClass, CidError, Codec, HashAlgorithm};
 pub use id::{ActorId, ChangeId, CommitId, EdgeId, EntityId, NodeId, OperationId, RepoId, SessionId};
+pub use memory::MemoryStore;
 pub use port::{Blockstore, Collector, OpHeadsStore, SideTable, Store};
 pub use value::{Props, Value, ValueError};
