@@ -1,3 +1,5 @@
+use std::slice;
+
 use bytes::Bytes;
 
 use super::MemoryStore;
@@ -56,7 +58,7 @@ fn collect(store: &MemoryStore, blocks: &[&Block]) -> u64 {
     store.delete_if_untouched(&cycle, &cids).unwrap().blocks
 }
 
-fn is_full<T>(result: Result<T, StoreError>) -> bool {
+fn is_full<T>(result: &Result<T, StoreError>) -> bool {
     matches!(result, Err(StoreError::Fault(Fault::Full { .. })))
 }
 
@@ -65,12 +67,12 @@ fn a_full_store_keeps_nothing_of_the_refused_call() {
     let store = MemoryStore::with_cap(10);
     let (four, five, two) = (block("1234"), block("12345"), block("12"));
     store.put(&four).unwrap();
-    assert!(is_full(store.put_many(&[five.clone(), two.clone()])));
+    assert!(is_full(&store.put_many(&[five.clone(), two.clone()])));
     assert_eq!(all_cids(&store), [*four.cid()]);
 
     let lease = store.lease(&[]).unwrap();
-    let batch = WriteBatch { blocks: &[five.clone()], heads: &add(&five), rows: &[row("k", "v")] };
-    assert!(is_full(store.commit(&lease, &batch)));
+    let batch = WriteBatch { blocks: slice::from_ref(&five), heads: &add(&five), rows: &[row("k", "v")] };
+    assert!(is_full(&store.commit(&lease, &batch)));
     assert_eq!(all_cids(&store), [*four.cid()]);
     assert!(store.namespaces().unwrap().is_empty());
     assert_eq!(store.row(TABLE, b"k").unwrap(), None);
@@ -88,10 +90,10 @@ fn only_what_is_new_needs_room() {
     store.put(&six).unwrap();
     store.put_rows(&[row("k", "123")]).unwrap();
     store.put_rows(&[row("k", "12"), row("k", "321")]).unwrap();
-    assert!(is_full(store.put(&block("x"))));
+    assert!(is_full(&store.put(&block("x"))));
     store.put_rows(&[Row { value: None, ..row("k", "") }]).unwrap();
     store.put(&block("1234")).unwrap();
-    assert!(is_full(store.put(&block("x"))));
+    assert!(is_full(&store.put(&block("x"))));
     assert_eq!(collect(&store, &[&six]), 1);
     store.put(&block("654321")).unwrap();
 }
@@ -134,7 +136,7 @@ fn what_is_set_aside_takes_room_until_the_last_older_snapshot_ends() {
     collect(&store, &[&four]);
     let late = store.snapshot().unwrap();
     drop(first);
-    assert!(is_full(store.put(&block("x"))));
+    assert!(is_full(&store.put(&block("x"))));
     drop(second);
     store.put(&block("4321")).unwrap();
     assert_eq!(late.get(four.cid()).unwrap(), None);
@@ -182,7 +184,7 @@ fn a_snapshot_keeps_its_heads_and_can_be_committed_on() {
     assert_eq!(store.heads(&main).unwrap(), [id(&new)]);
     assert!(store.lease(&[*old.cid()]).is_ok(), "the snapshot's lease holds it");
 
-    let batch = WriteBatch { blocks: &[newer.clone()], heads: &add(&newer), rows: &[row("k", "v")] };
+    let batch = WriteBatch { blocks: slice::from_ref(&newer), heads: &add(&newer), rows: &[row("k", "v")] };
     assert_eq!(store.commit(snapshot.lease(), &batch).unwrap(), Swap::Done);
     assert!(store.row(TABLE, b"k").unwrap().is_some());
     drop(snapshot);
@@ -266,9 +268,9 @@ fn a_commit_under_an_ended_lease_changes_nothing() {
     let new = block("new");
     let lease = store.lease(&[]).unwrap();
     store.end_lease(lease.id());
-    let batch = WriteBatch { blocks: &[new.clone()], heads: &add(&new), rows: &[row("k", "v")] };
+    let batch = WriteBatch { blocks: slice::from_ref(&new), heads: &add(&new), rows: &[row("k", "v")] };
     assert!(matches!(store.commit(&lease, &batch), Err(StoreError::Stale)));
-    assert!(matches!(store.put_leased(&lease, &[new.clone()]), Err(StoreError::Stale)));
+    assert!(matches!(store.put_leased(&lease, slice::from_ref(&new)), Err(StoreError::Stale)));
     assert!(all_cids(&store).is_empty());
     assert!(store.namespaces().unwrap().is_empty());
     assert_eq!(store.row(TABLE, b"k").unwrap(), None);
@@ -284,7 +286,7 @@ fn clones_are_one_store_and_threads_share_it() {
                 for n in 0..100 {
                     let new = block(&format!("{thread} {n}"));
                     let lease = store.lease(&[]).unwrap();
-                    let batch = WriteBatch { blocks: &[new.clone()], heads: &add(&new), rows: &[] };
+                    let batch = WriteBatch { blocks: slice::from_ref(&new), heads: &add(&new), rows: &[] };
                     assert_eq!(store.commit(&lease, &batch).unwrap(), Swap::Done);
                 }
             });
