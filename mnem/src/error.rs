@@ -1,0 +1,112 @@
+//! What any call of mnem can fail with: one variant for each port, and one for each way to ask for the wrong thing.
+
+use mnem_core::port::{CollectorError, Fault, HeadsError, OpenError, SideError, StoreError};
+
+use crate::copy::CopyError;
+use crate::url::BadUrl;
+
+/// Any failure.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The URL names no store.
+    #[error(transparent)]
+    Url(#[from] BadUrl),
+    /// The store cannot be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// Blocks could not be read or written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Heads could not be read or changed.
+    #[error(transparent)]
+    Heads(#[from] HeadsError),
+    /// Derived rows could not be read or written.
+    #[error(transparent)]
+    Side(#[from] SideError),
+    /// A lease was not granted, or a collection could not go on.
+    #[error(transparent)]
+    Collector(#[from] CollectorError),
+    /// A copy did not finish.
+    #[error(transparent)]
+    Copy(#[from] CopyError),
+    /// A test of several backends failed on this one.
+    #[cfg(feature = "testing")]
+    #[error("on {backend}: {source}")]
+    OnBackend {
+        /// Which backend.
+        backend: &'static str,
+        /// How.
+        source: Box<Error>,
+    },
+}
+
+impl Error {
+    /// Returns a stable word for programs to match on; the text is for people and may improve.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Error::Url(_) => "bad-url",
+            Error::Open(error) => open_code(error),
+            Error::Store(error) => store_code(error),
+            Error::Heads(error) => heads_code(error),
+            Error::Side(SideError::Fault(fault)) => fault_code(fault),
+            Error::Side(SideError::TooLarge { .. }) => "too-large",
+            Error::Collector(CollectorError::Fault(fault)) => fault_code(fault),
+            Error::Collector(CollectorError::Stale) => "stale",
+            Error::Copy(CopyError::Store(error)) => store_code(error),
+            Error::Copy(CopyError::Heads(error)) => heads_code(error),
+            Error::Copy(CopyError::Stopped) => "stopped",
+            Error::Copy(CopyError::Diverged { .. }) => "diverged",
+            Error::Copy(CopyError::Contended { .. }) => "contended",
+            #[cfg(feature = "testing")]
+            Error::OnBackend { source, .. } => source.code(),
+            // The ports' errors are open for more variants.
+            _ => "other",
+        }
+    }
+}
+
+fn open_code(error: &OpenError) -> &'static str {
+    match error {
+        OpenError::Missing { .. } => "missing",
+        OpenError::NotAStore { .. } => "not-a-store",
+        OpenError::OtherKind { .. } => "other-kind",
+        OpenError::NewerFormat { .. } => "newer-format",
+        OpenError::Locked { .. } => "locked",
+        OpenError::Fault(fault) => fault_code(fault),
+        _ => "other",
+    }
+}
+
+fn store_code(error: &StoreError) -> &'static str {
+    match error {
+        StoreError::Fault(fault) => fault_code(fault),
+        StoreError::Absent { .. } => "absent",
+        StoreError::TooLarge { .. } => "too-large",
+        StoreError::Stale => "stale",
+        StoreError::Heads(error) => heads_code(error),
+        _ => "other",
+    }
+}
+
+fn heads_code(error: &HeadsError) -> &'static str {
+    match error {
+        HeadsError::Fault(fault) => fault_code(fault),
+        HeadsError::Absent { .. } => "absent",
+        HeadsError::WouldBeEmpty { .. } => "would-be-empty",
+        _ => "other",
+    }
+}
+
+fn fault_code(fault: &Fault) -> &'static str {
+    match fault {
+        Fault::Corrupt { .. } => "corrupt",
+        Fault::Io { .. } => "io",
+        Fault::Full { .. } => "full",
+        Fault::Locked { .. } => "locked",
+        Fault::Poisoned { .. } => "poisoned",
+        Fault::ReadOnly => "read-only",
+        Fault::Unsupported { .. } => "unsupported",
+        _ => "other",
+    }
+}
