@@ -6,6 +6,7 @@
 //! * [`value`]: what a property can hold.
 //! * [`collection`]: who may still need a block, for backends that one process owns.
 //! * [`memory`]: all ports in memory.
+//! * [`object`]: what lies in a block: nodes, edges, commits, operations, views.
 //! * [`port`]: the traits that a backend implements. Each promise has a number, and a test of that number in the
 //!   conformance suite.
 //!
@@ -18,6 +19,7 @@ pub mod codec;
 pub mod collection;
 pub mod id;
 pub mod memory;
+pub mod object;
 pub mod port;
 pub mod repo;
 pub mod value;
@@ -26,5 +28,6 @@ pub use block::{BLOCK_BYTES_MAX, Block, CidMismatch};
 pub use cid::{Cid, CidClass, CidError, Codec, HashAlgorithm};
 pub use id::{ActorId, ChangeId, CommitId, EdgeId, EntityId, NodeId, OperationId, RepoId, SessionId};
 pub use memory::MemoryStore;
+pub use object::{Commit, Edge, Node, Object, ObjectError, Operation, Time, View};
 pub use port::{Blockstore, Collector, OpHeadsStore, SideTable, Store};
 pub use value::{Props, Value, ValueError};

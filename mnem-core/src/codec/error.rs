@@ -70,6 +70,14 @@ pub enum Malformed {
         /// What is expected.
         expected: &'static str,
     },
+    /// The bytes are an object, of another kind.
+    #[error("a {found:?} where a {expected:?} belongs")]
+    WrongKind {
+        /// The kind that was asked for.
+        expected: &'static str,
+        /// The kind that is there, cut to 64 characters.
+        found: String,
+    },
     /// A field is absent.
     #[error("field `{name}` is missing")]
     Missing {

@@ -41,6 +41,11 @@ impl<'a> Reader<'a> {
         Reader { bytes, at: 0 }
     }
 
+    /// Starts at byte `at`, so that errors name the place in the whole block.
+    pub(crate) const fn starting_at(bytes: &'a [u8], at: usize) -> Reader<'a> {
+        Reader { bytes, at }
+    }
+
     /// Returns where the next item starts.
     pub const fn at(&self) -> usize {
         self.at
