@@ -255,6 +255,12 @@ pub(super) fn array<const N: usize>(reader: &mut Reader<'_>) -> Result<[u8; N], 
     reader.bytes()?.try_into().map_err(|_| refused)
 }
 
+/// Reads a number of a narrow type.
+pub(super) fn number<N: TryFrom<u64>>(reader: &mut Reader<'_>) -> Result<N, DecodeError> {
+    let refused = reader.error(Malformed::Expected { expected: "a smaller number" });
+    N::try_from(reader.uint()?).map_err(|_| refused)
+}
+
 pub(super) fn time(reader: &mut Reader<'_>) -> Result<Time, DecodeError> {
     let refused = reader.error(Malformed::Expected { expected: "a time below 2^62 microseconds" });
     Time::from_micros(reader.int()?).ok_or(refused)

@@ -31,11 +31,11 @@ pub struct Params {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TreeParams {
     /// Below this many bytes a node is not closed.
-    pub min_bytes: u64,
+    pub min: u32,
     /// From this many bytes on it is.
-    pub max_bytes: u64,
+    pub max: u32,
     /// How fast the chance to close grows in between.
-    pub shift: u64,
+    pub shift: u8,
     /// Makes the cuts unpredictable to those who choose the keys. Zero where nobody hostile does.
     pub seed: [u8; 32],
 }
@@ -70,8 +70,7 @@ impl Layout for Params {
     fn check(&self) -> Result<(), Broken> {
         rule(fields::ascends(&self.needs), "needs", "does not ascend")?;
         rule(fields::ascends(&self.may), "may", "does not ascend")?;
-        rule(self.tree.min_bytes < self.tree.max_bytes, "tree", "the minimum is not below the maximum")?;
-        rule(i64::try_from(self.tree.max_bytes).is_ok(), "tree", "the maximum is not below 2^63")?;
+        rule(self.tree.min < self.tree.max, "tree", "the minimum is not below the maximum")?;
         rule(self.tree.shift < 64, "tree", "the shift is not below 64")
     }
 
@@ -83,18 +82,18 @@ impl Layout for Params {
 impl TreeParams {
     fn write(&self, writer: &mut Writer) {
         let mut out = FieldWriter::default();
-        out.uint("min", self.min_bytes);
-        out.uint("max", self.max_bytes);
-        out.uint("shift", self.shift);
+        out.uint("min", self.min.into());
+        out.uint("max", self.max.into());
+        out.uint("shift", self.shift.into());
         out.field("seed", |w| w.bytes(&self.seed));
         out.finish(&Unknown::default(), writer);
     }
 
     fn read(fields: &mut FieldReader<'_>) -> Result<TreeParams, DecodeError> {
         let tree = TreeParams {
-            min_bytes: fields.required("min", Reader::uint)?,
-            max_bytes: fields.required("max", Reader::uint)?,
-            shift: fields.required("shift", Reader::uint)?,
+            min: fields.required("min", fields::number)?,
+            max: fields.required("max", fields::number)?,
+            shift: fields.required("shift", fields::number)?,
             seed: fields.required("seed", fields::array)?,
         };
         // Another parameter would cut other trees: better not read than read wrongly.

@@ -168,11 +168,9 @@ impl Layout for Model {
     }
 
     fn read(fields: &mut FieldReader<'_>) -> Result<Model, DecodeError> {
-        let dim = fields.required("dim", Reader::uint)?;
-        let too_large = fields.broken(&Broken { field: "dim", why: "does not fit 32 bits" });
         Ok(Model {
             name: fields.required("name", fields::text)?,
-            dim: u32::try_from(dim).map_err(|_| too_large)?,
+            dim: fields.required("dim", fields::number)?,
             metric: fields.required("metric", |r| r.text().map(Metric::from))?,
             unknown: fields.rest(),
         })

@@ -39,8 +39,8 @@ fn ascending<T: Ord + std::fmt::Debug>(
 }
 
 pub(crate) fn params() -> impl Strategy<Value = Params> {
-    let tree = (0u64..5000, 5000u64..1 << 40, 0u64..64, any::<[u8; 32]>())
-        .prop_map(|(min_bytes, max_bytes, shift, seed)| TreeParams { min_bytes, max_bytes, shift, seed });
+    let tree = (0u32..5000, 5000u32..1 << 15, 0u8..64, any::<[u8; 32]>())
+        .prop_map(|(min, max, shift, seed)| TreeParams { min, max, shift, seed });
     (id16(), tree, 0u64..3, ascending(text(), 0), ascending(text(), 0), unknown()).prop_map(
         |(repo, tree, merge, needs, may, unknown)| Params {
             repo: RepoId::from_bytes(repo),
