@@ -9,6 +9,8 @@
 //! * [`object`]: what lies in a block: nodes, edges, commits, operations, views.
 //! * [`port`]: the traits that a backend implements. Each promise has a number, and a test of that number in the
 //!   conformance suite.
+//! * [`tree`]: ordered maps cut into blocks, equal in root wherever they are equal in content. [`Staged`] holds the
+//!   blocks of a transaction.
 //!
 //! This crate has no files, clocks, threads, environment or terminal of its own: time, randomness and an executor
 //! come in as arguments.
@@ -17,11 +19,14 @@ pub mod block;
 pub mod cid;
 pub mod codec;
 pub mod collection;
+pub mod counting;
 pub mod id;
 pub mod memory;
 pub mod object;
 pub mod port;
 pub mod repo;
+mod staged;
+pub mod tree;
 pub mod value;
 
 pub use block::{BLOCK_BYTES_MAX, Block, CidMismatch};
@@ -30,4 +35,5 @@ pub use id::{ActorId, ChangeId, CommitId, EdgeId, EntityId, NodeId, OperationId,
 pub use memory::MemoryStore;
 pub use object::{Commit, Edge, Node, Object, ObjectError, Operation, Time, View};
 pub use port::{Blockstore, Collector, OpHeadsStore, SideTable, Store};
+pub use staged::Staged;
 pub use value::{Props, Value, ValueError};

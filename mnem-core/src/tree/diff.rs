@@ -1,0 +1,240 @@
+//! What differs between two trees, without reading what they share.
+
+use std::cmp::Ordering;
+
+use bytes::Bytes;
+
+use super::path::Frame;
+use super::{Entry, KeyRange, Order, Tree, TreeError, TreeStore};
+use crate::cid::Cid;
+
+/// One key whose value differs.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Change {
+    /// The key.
+    pub key: Bytes,
+    /// Its value in the first tree.
+    pub before: Option<Bytes>,
+    /// Its value in the second tree.
+    pub after: Option<Bytes>,
+}
+
+/// Walks the differences between two trees. Owned; nodes are read when they are reached; after an error it has ended.
+#[derive(Debug)]
+pub struct Diff {
+    before: Walk,
+    after: Walk,
+    range: KeyRange,
+    order: Order,
+    ended: bool,
+}
+
+impl Tree {
+    /// Walks what must change in a range of this tree to make it equal to `other`. Costs what differs, not what is
+    /// there; of equal trees nothing is read. For the first few, take no more of them.
+    pub fn diff(&self, other: &Tree, range: KeyRange, order: Order) -> Diff {
+        let ended = self.root == other.root;
+        Diff { before: Walk::new(self, order), after: Walk::new(other, order), range, order, ended }
+    }
+}
+
+impl Iterator for Diff {
+    type Item = Result<Change, TreeError>;
+
+    fn next(&mut self) -> Option<Result<Change, TreeError>> {
+        if self.ended {
+            return None;
+        }
+        let next = self.advance().transpose();
+        self.ended = !matches!(next, Some(Ok(_)));
+        next
+    }
+}
+
+impl std::iter::FusedIterator for Diff {}
+
+impl Diff {
+    fn advance(&mut self) -> Result<Option<Change>, TreeError> {
+        self.before.start()?;
+        self.after.start()?;
+        loop {
+            self.before.settle(&self.range);
+            self.after.settle(&self.range);
+            match (self.before.head(), self.after.head()) {
+                (Head::Node { cid, .. }, Head::Node { cid: other, .. }) if cid == other => {
+                    self.before.skip();
+                    self.after.skip();
+                }
+                (Head::Node { level, .. }, Head::Node { level: other, .. }) => {
+                    if level >= other {
+                        self.before.open()?;
+                    }
+                    if other >= level {
+                        self.after.open()?;
+                    }
+                }
+                (Head::Node { .. }, _) => self.before.open()?,
+                (_, Head::Node { .. }) => self.after.open()?,
+                (Head::End, Head::End) => return Ok(None),
+                (Head::Entry, Head::End) => return Ok(Some(self.removed())),
+                (Head::End, Head::Entry) => return Ok(Some(self.added())),
+                (Head::Entry, Head::Entry) => {
+                    if let Some(change) = self.compare() {
+                        return Ok(Some(change));
+                    }
+                }
+            }
+        }
+    }
+
+    fn removed(&mut self) -> Change {
+        let Entry { key, value } = self.before.take();
+        Change { key, before: Some(value), after: None }
+    }
+
+    fn added(&mut self) -> Change {
+        let Entry { key, value } = self.after.take();
+        Change { key, before: None, after: Some(value) }
+    }
+
+    fn compare(&mut self) -> Option<Change> {
+        let (before, after) = (self.before.entry(), self.after.entry());
+        let keys = before.0.cmp(after.0);
+        match if self.order == Order::Ascending { keys } else { keys.reverse() } {
+            Ordering::Less => Some(self.removed()),
+            Ordering::Greater => Some(self.added()),
+            Ordering::Equal if before.1 == after.1 => {
+                self.before.skip();
+                self.after.skip();
+                None
+            }
+            Ordering::Equal => {
+                let Entry { key, value } = self.before.take();
+                Some(Change { key, before: Some(value), after: Some(self.after.take().value) })
+            }
+        }
+    }
+}
+
+/// What a walk stands before.
+enum Head {
+    /// A node that is not opened.
+    Node {
+        level: u8,
+        cid: Cid,
+    },
+    Entry,
+    End,
+}
+
+/// Goes through a tree and opens a node only when told to.
+#[derive(Debug)]
+struct Walk {
+    store: TreeStore,
+    order: Order,
+    root: Root,
+    /// In each, `at` is how many entries lie before the walk, as in a cursor.
+    open: Vec<Frame>,
+}
+
+#[derive(Debug)]
+enum Root {
+    Unread(Cid),
+    /// Read, because its level must be known, but to be skipped if it is a node of the other tree.
+    Closed(Frame),
+    Opened,
+}
+
+impl Walk {
+    fn new(tree: &Tree, order: Order) -> Walk {
+        Walk { store: tree.store.clone(), order, root: Root::Unread(tree.root), open: Vec::new() }
+    }
+
+    fn start(&mut self) -> Result<(), TreeError> {
+        if let Root::Unread(cid) = &self.root {
+            self.root = Root::Closed(self.store.root_frame(cid)?);
+        }
+        Ok(())
+    }
+
+    fn index(&self, frame: &Frame) -> Option<usize> {
+        match self.order {
+            Order::Ascending => Some(frame.at).filter(|at| *at < frame.node.len()),
+            Order::Descending => frame.at.checked_sub(1),
+        }
+    }
+
+    /// Leaves nodes that are done, and passes over what is outside of the range without opening it.
+    fn settle(&mut self, range: &KeyRange) {
+        while let Some(frame) = self.open.last() {
+            let Some(i) = self.index(frame) else {
+                self.open.pop();
+                continue;
+            };
+            let is_outside = if frame.node.level() == 0 {
+                !range.contains(frame.node.key(i))
+            } else {
+                range.starts_above(frame.node.key(i))
+                    || frame.after(i).is_some_and(|after| range.ends_at_or_below(after))
+            };
+            if !is_outside {
+                break;
+            }
+            self.skip();
+        }
+    }
+
+    fn head(&self) -> Head {
+        if let Root::Closed(frame) = &self.root {
+            return Head::Node { level: frame.node.level(), cid: *frame.node.cid() };
+        }
+        let Some((frame, i)) = self.current() else { return Head::End };
+        match frame.node.level() {
+            0 => Head::Entry,
+            level => Head::Node { level: level - 1, cid: frame.node.child(i).0 },
+        }
+    }
+
+    fn current(&self) -> Option<(&Frame, usize)> {
+        let frame = self.open.last()?;
+        Some((frame, self.index(frame)?))
+    }
+
+    fn entry(&self) -> (&[u8], &[u8]) {
+        let (frame, i) = self.current().expect("the head is an entry");
+        (frame.node.key(i), frame.node.tail(i))
+    }
+
+    fn take(&mut self) -> Entry {
+        let (frame, i) = self.current().expect("the head is an entry");
+        let entry = Entry { key: frame.node.key_bytes(i), value: frame.node.value_bytes(i) };
+        self.skip();
+        entry
+    }
+
+    fn skip(&mut self) {
+        if let Root::Closed(_) = self.root {
+            self.root = Root::Opened;
+        } else if let Some(frame) = self.open.last_mut() {
+            match self.order {
+                Order::Ascending => frame.at += 1,
+                Order::Descending => frame.at -= 1,
+            }
+        }
+    }
+
+    fn open(&mut self) -> Result<(), TreeError> {
+        let mut frame = match std::mem::replace(&mut self.root, Root::Opened) {
+            Root::Closed(frame) => frame,
+            _ => {
+                let (frame, i) = self.current().expect("the head is a node");
+                let child = self.store.child_frame(frame, i)?;
+                self.skip();
+                child
+            }
+        };
+        frame.at = if self.order == Order::Ascending { 0 } else { frame.node.len() };
+        self.open.push(frame);
+        Ok(())
+    }
+}

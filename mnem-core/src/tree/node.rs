@@ -1,0 +1,271 @@
+//! One tree node: its bytes, checked once, read in place.
+//!
+//! Bytes: FORMAT.md, "Trees".
+//!
+//! Invariants of a [`Node`]
+//!  N1  The bytes are canonical, at most 1 MiB, and exactly a map of `e` and `l`.
+//!  N2  Keys ascend and have 1 to 1024 bytes; an entry has at most [`ENTRY_BYTES_MAX`] bytes.
+//!  N3  Level 0 has values, all others have children with counts, whose sum fits.
+//!  N4  No entry but the last ends the node by the rule; `closed` says whether the last does.
+//!
+//! What takes two nodes to check is checked where one is read through the other: [`path`](super::path).
+
+use std::ops::Range;
+
+use bytes::Bytes;
+
+use super::params::Rule;
+use super::{Damage, ENTRY_BYTES_MAX, KEY_BYTES_MAX, NODE_BYTES_MAX, VALUE_DEPTH_MAX};
+use crate::cid::{Cid, CidClass};
+use crate::codec::{DecodeError, Malformed, Reader, Writer};
+
+/// Highest sum of counts: our own objects hold no larger numbers.
+pub(crate) const COUNT_MAX: u64 = i64::MAX.unsigned_abs();
+
+/// A checked node.
+#[derive(Debug)]
+pub(crate) struct Node {
+    cid: Cid,
+    bytes: Bytes,
+    level: u8,
+    closed: bool,
+    count: u64,
+    /// One for each entry, and one that marks the end of the last.
+    slots: Box<[Slot]>,
+}
+
+/// Where an entry lies.
+#[derive(Clone, Copy, Debug)]
+struct Slot {
+    start: u32,
+    key: u16,
+    key_bytes: u16,
+}
+
+impl Slot {
+    fn new(start: usize, key: Range<usize>) -> Slot {
+        Slot {
+            start: u32::try_from(start).expect("a node is at most 1 MiB"),
+            key: u16::try_from(key.start - start).expect("a key follows two short heads"),
+            key_bytes: u16::try_from(key.len()).expect("a key is at most 1024 bytes"),
+        }
+    }
+
+    fn key(self) -> Range<usize> {
+        let start = self.start as usize + usize::from(self.key);
+        start..start + usize::from(self.key_bytes)
+    }
+}
+
+impl Node {
+    /// Checks the bytes of the block `cid`.
+    pub(crate) fn decode(rule: &Rule, cid: Cid, bytes: Bytes) -> Result<Node, Damage> {
+        if cid.class() != CidClass::DagCborBlake3 {
+            return Err(Damage::Class);
+        }
+        if bytes.len() > NODE_BYTES_MAX {
+            return Err(Damage::Size);
+        }
+        let Parts { slots, level, count } = parse(&bytes)?;
+        let mut node = Node { cid, bytes, level, closed: false, count, slots };
+        node.closed = node.check_cuts(rule)?;
+        Ok(node)
+    }
+
+    /// Checks N4 and the order of keys, and says whether the last entry ends the node.
+    fn check_cuts(&self, rule: &Rule) -> Result<bool, Damage> {
+        let mut closed = false;
+        for i in 0..self.len() {
+            if closed {
+                return Err(Damage::Uncut(i - 1));
+            }
+            if i > 0 && self.key(i - 1) >= self.key(i) {
+                return Err(Damage::Order(i));
+            }
+            closed =
+                rule.ends(self.level, self.key(i), self.weight_before(i), self.weight_before(i + 1), i + 1);
+        }
+        Ok(closed)
+    }
+
+    pub(crate) const fn cid(&self) -> &Cid {
+        &self.cid
+    }
+
+    pub(crate) const fn level(&self) -> u8 {
+        self.level
+    }
+
+    /// Says whether the rule ends the node after its last entry. The right-most node of a level need not be closed.
+    pub(crate) const fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    /// Returns how many entries of level 0 lie below, or here.
+    pub(crate) const fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Returns how many entries the node itself has.
+    pub(crate) const fn len(&self) -> usize {
+        self.slots.len() - 1
+    }
+
+    /// Returns how much memory the node takes.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        size_of::<Node>() + self.bytes.len() + size_of_val(&*self.slots)
+    }
+
+    pub(crate) fn key(&self, i: usize) -> &[u8] {
+        &self.bytes[self.slots[i].key()]
+    }
+
+    pub(crate) fn key_bytes(&self, i: usize) -> Bytes {
+        self.bytes.slice(self.slots[i].key())
+    }
+
+    pub(crate) fn last_key(&self) -> Option<&[u8]> {
+        self.len().checked_sub(1).map(|last| self.key(last))
+    }
+
+    fn tail_range(&self, i: usize) -> Range<usize> {
+        self.slots[i].key().end..self.slots[i + 1].start as usize
+    }
+
+    /// Returns what follows the key in its entry: a value, or a child and its count.
+    pub(crate) fn tail(&self, i: usize) -> &[u8] {
+        &self.bytes[self.tail_range(i)]
+    }
+
+    /// Returns the value of an entry of a leaf, without copying it.
+    pub(crate) fn value_bytes(&self, i: usize) -> Bytes {
+        self.bytes.slice(self.tail_range(i))
+    }
+
+    /// Returns child and count of an entry above level 0.
+    pub(crate) fn child(&self, i: usize) -> (Cid, u64) {
+        let mut reader = Reader::new(self.tail(i));
+        read_child(&mut reader).expect("checked when the node was decoded")
+    }
+
+    /// Returns how many entries of level 0 entry `i` stands for.
+    pub(crate) fn entry_count(&self, i: usize) -> u64 {
+        if self.level == 0 { 1 } else { self.child(i).1 }
+    }
+
+    /// Returns how many bytes the first `i` entries have.
+    pub(crate) fn weight_before(&self, i: usize) -> usize {
+        (self.slots[i].start - self.slots[0].start) as usize
+    }
+
+    /// Returns how many keys come before the first that fails `below`, which must hold for a prefix of the keys.
+    pub(crate) fn partition(&self, mut below: impl FnMut(&[u8]) -> bool) -> usize {
+        self.slots[..self.len()].partition_point(|slot| below(&self.bytes[slot.key()]))
+    }
+
+    /// Returns the entry with `key`, if there is one.
+    pub(crate) fn find(&self, key: &[u8]) -> Option<usize> {
+        let i = self.partition(|other| other < key);
+        (i < self.len() && self.key(i) == key).then_some(i)
+    }
+
+    /// Returns the entry through which `key` is to be found: the first whose key is not below it, else the last.
+    pub(crate) fn route(&self, key: &[u8]) -> usize {
+        self.partition(|other| other < key).min(self.len().saturating_sub(1))
+    }
+}
+
+struct Parts {
+    slots: Box<[Slot]>,
+    level: u8,
+    count: u64,
+}
+
+fn parse(bytes: &[u8]) -> Result<Parts, Damage> {
+    let mut reader = Reader::new(bytes);
+    let mut fields = reader.map()?;
+    if fields.left() != 2 || fields.next(&mut reader)? != Some("e") {
+        return Err(Damage::Shape);
+    }
+    let len = reader.list()?;
+    // An entry has at least four bytes: so what is allocated stays in proportion to what is there.
+    let mut slots = Vec::with_capacity(len.min(bytes.len() / 4) + 1);
+    let mut count = 0u64;
+    let mut leaf = true;
+    for i in 0..len {
+        let start = reader.at();
+        let is_leaf = match reader.list()? {
+            2 => true,
+            3 => false,
+            _ => return Err(Damage::Shape),
+        };
+        if i == 0 {
+            leaf = is_leaf;
+        } else if leaf != is_leaf {
+            return Err(Damage::Shape);
+        }
+        let key_bytes = reader.bytes()?.len();
+        let key_end = reader.at();
+        if key_bytes == 0 || key_bytes > KEY_BYTES_MAX {
+            return Err(Damage::KeyLength(i));
+        }
+        let below = if is_leaf {
+            reader.item(VALUE_DEPTH_MAX)?;
+            1
+        } else {
+            read_child(&mut reader)?.1
+        };
+        if reader.at() - start > ENTRY_BYTES_MAX {
+            return Err(Damage::Size);
+        }
+        if below == 0 {
+            return Err(Damage::Count);
+        }
+        count = count.checked_add(below).filter(|count| *count <= COUNT_MAX).ok_or(Damage::Count)?;
+        slots.push(Slot::new(start, key_end - key_bytes..key_end));
+    }
+    slots.push(Slot::new(reader.at(), reader.at()..reader.at()));
+    if fields.next(&mut reader)? != Some("l") {
+        return Err(Damage::Shape);
+    }
+    let level = reader.uint()?;
+    reader.end()?;
+    match u8::try_from(level) {
+        Ok(level) if (level == 0) == leaf => Ok(Parts { slots: slots.into_boxed_slice(), level, count }),
+        _ => Err(Damage::Level { expected: u8::from(!leaf), found: level }),
+    }
+}
+
+fn read_child(reader: &mut Reader<'_>) -> Result<(Cid, u64), DecodeError> {
+    let link = reader.clone();
+    let cid = reader.link()?;
+    if cid.class() != CidClass::DagCborBlake3 {
+        return Err(link.error(Malformed::Expected { expected: "a link to a tree node" }));
+    }
+    Ok((cid, reader.uint()?))
+}
+
+/// Returns the size of an entry: its weight in the rule.
+pub(crate) const fn entry_bytes(key_bytes: usize, tail_bytes: usize) -> usize {
+    1 + Writer::head_bytes(key_bytes as u64) + key_bytes + tail_bytes
+}
+
+/// Encodes a child and its count: what follows the key above level 0.
+pub(crate) fn child_tail(cid: &Cid, count: u64) -> Vec<u8> {
+    let mut writer = Writer::with_capacity(50);
+    writer.link(cid);
+    writer.uint(count);
+    writer.into_bytes()
+}
+
+/// Puts a node together from its encoded entries.
+pub(crate) fn encode(level: u8, entries: usize, body: &[u8]) -> Vec<u8> {
+    let mut writer = Writer::with_capacity(body.len() + 12);
+    writer.map(2);
+    writer.text("e");
+    writer.list(entries);
+    writer.encoded(body);
+    writer.text("l");
+    writer.uint(u64::from(level));
+    writer.into_bytes()
+}
