@@ -4,7 +4,9 @@ mod codec_laws;
 
 use std::collections::BTreeMap;
 
-use codec_laws::{a_cid_has_one_form, links_are_those_of_the_value, one_value_one_encoding};
+use codec_laws::{
+    a_cid_has_one_form, links_are_those_of_the_value, one_value_one_encoding, what_is_read_is_canonical,
+};
 use ipld_core::ipld::Ipld;
 use mnem_core::codec::{Rules, check, decode, encode};
 use mnem_core::{Cid, CidClass};
@@ -164,6 +166,13 @@ proptest! {
     #[test]
     fn links_of_own_values_are_found_in_order_with_repeats(value in linked()) {
         prop_assert!(links_are_those_of_the_value(&encode(&value).unwrap()));
+    }
+
+    #[test]
+    fn any_calls_on_a_reader_read_canonical_items(calls in vec(any::<u8>(), 0..40), value in value(), flip in damage()) {
+        let bytes = encode(&value).unwrap();
+        what_is_read_is_canonical(&calls, &bytes);
+        what_is_read_is_canonical(&calls, &damaged(bytes, &[flip]));
     }
 
     #[test]

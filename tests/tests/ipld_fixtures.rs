@@ -9,7 +9,9 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use codec_laws::{a_cid_has_one_form, links_are_those_of_the_value, one_value_one_encoding};
+use codec_laws::{
+    a_cid_has_one_form, links_are_those_of_the_value, one_value_one_encoding, what_is_read_is_canonical,
+};
 use ipld_core::ipld::Ipld;
 use mnem_core::codec::{Rules, check, decode, encode, links};
 use mnem_core::{Block, Cid, CidClass, Codec};
@@ -56,6 +58,7 @@ fn blocks_of_other_implementations_are_read_and_written_unchanged() {
         assert_eq!(encode(&value).as_deref(), Ok(&bytes[..]), "{}", file.display());
         assert!(one_value_one_encoding(bytes));
         links_are_those_of_the_value(bytes);
+        what_is_read_is_canonical(bytes, bytes);
         assert!(a_cid_has_one_form(name.as_bytes()));
         followed += usize::from(links(Codec::DagCbor, bytes).is_ok());
         within_house_rules += usize::from(check(bytes, Rules::House).is_ok());

@@ -204,3 +204,41 @@ fn write(writer: &mut Writer, value: &Ipld) {
         }
     }
 }
+
+/// Whatever is called in whatever order: an error moves nothing, and what was read is one canonical item.
+pub fn what_is_read_is_canonical(calls: &[u8], block: &[u8]) {
+    let mut reader = Reader::new(block);
+    for call in calls {
+        let start = reader.at();
+        let is_head = matches!(call % 10, 7 | 8);
+        let result = match call % 10 {
+            0 => reader.uint().map(drop),
+            1 => reader.int().map(drop),
+            2 => reader.float().map(drop),
+            3 => reader.bool().map(drop),
+            4 => reader.null(),
+            5 => reader.bytes().map(drop),
+            6 => reader.text().map(drop),
+            7 => reader.list().map(|items| assert!(items <= block.len() - start)),
+            8 => read_key(&mut reader),
+            _ => match reader.kind() {
+                Ok(Kind::Link) => reader.link().map(drop),
+                _ => reader.item(usize::from(call / 10)).map(drop),
+            },
+        };
+        let read = &block[start..reader.at()];
+        if result.is_err() {
+            assert!(read.is_empty() || is_head, "{result:?} after {read:02x?}");
+        } else if !is_head {
+            assert_eq!(check(read, Rules::House), Ok(()), "{read:02x?}");
+        }
+    }
+    assert_eq!(reader.at() == block.len(), reader.end().is_ok());
+}
+
+/// Enters a map and reads its first key, if it has one.
+fn read_key(reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+    let mut keys = reader.map()?;
+    assert_eq!(keys.left() == 0, keys.next(reader)?.is_none());
+    Ok(())
+}

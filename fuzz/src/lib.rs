@@ -1,0 +1,4 @@
+//! The laws that fuzzing puts to the test. Property tests put the same ones to the test on random values.
+
+#[path = "../../mnem-core/tests/codec_laws/mod.rs"]
+pub mod codec_laws;
