@@ -75,8 +75,9 @@ impl Collector for SimpleStore {
     fn begin_cycle(&self) -> Result<Cycle, CollectorError> {
         self.inner.begin_write()?;
         let (number, roots) = self.inner.announce()?;
+        let cycle = Cycle::new(number, roots, self.inner.clone());
         self.inner.purge()?;
-        Ok(Cycle::new(number, roots, self.inner.clone()))
+        Ok(cycle)
     }
 
     fn delete_if_untouched(&self, cycle: &Cycle, cids: &[Cid]) -> Result<Deleted, CollectorError> {

@@ -31,7 +31,7 @@ impl OpHeadsStore for SimpleStore {
 impl Inner {
     /// Returns the heads, in order. The caller keeps them from changing.
     fn heads_of(&self, namespace: &Namespace) -> Result<Vec<OperationId>, Fault> {
-        let parse = |name: &str| name.parse::<Cid>().ok().map(OperationId::from);
+        let parse = |name: &str| name.parse().ok();
         self.disk.names(&self.layout.heads(namespace), parse)
     }
 
@@ -64,31 +64,50 @@ impl Inner {
         blocks: &[Block],
         is_leased: bool,
     ) -> Result<Swap, HeadsError> {
-        for head in &update.add {
-            if self.block_bytes(&self.layout.objects(), head.cid())?.is_none() {
-                return Err(HeadsError::Absent { head: *head });
-            }
-        }
+        let absent = self.first_absent(&update.add)?;
         let folder = self.layout.heads(&update.namespace);
-        if !update.add.is_empty() {
-            self.disk.ensure_dir(&folder)?;
-        }
-        if !self.sync_all()? {
-            self.sync_names(blocks.iter().map(Block::cid).chain(update.add.iter().map(OperationId::cid)))?;
-            self.sync_folder(&self.layout.file("heads"))?;
+        if absent.is_none() {
+            if !update.add.is_empty() {
+                self.disk.ensure_dir(&folder)?;
+            }
+            self.settle(blocks.iter().map(Block::cid).chain(update.add.iter().map(OperationId::cid)))?;
         }
         if update.is_empty() {
             return Ok(Swap::Done);
         }
         let _heads = self.lock_heads()?;
-        let Some(change) = Change::of(update, &self.heads_of(&update.namespace)?)? else {
+        let Some(change) = Change::of(update, &self.heads_of(&update.namespace)?) else {
             return Ok(Swap::Moved);
         };
+        if let Some(head) = absent {
+            return Err(HeadsError::Absent { head });
+        }
+        if change.leaves_none {
+            return Err(HeadsError::WouldBeEmpty { namespace: update.namespace.clone() });
+        }
         if !change.added.is_empty() && !is_leased {
             self.end_announced_cycle()?;
         }
         self.or_poison("change of heads", self.apply(&folder, &change))?;
         Ok(Swap::Done)
+    }
+
+    fn first_absent(&self, heads: &[OperationId]) -> Result<Option<OperationId>, Fault> {
+        for head in heads {
+            if self.block_bytes(&self.layout.objects(), head.cid())?.is_none() {
+                return Ok(Some(*head));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Makes durable all that is stored, these blocks among it, and the folders of all namespaces.
+    fn settle<'a>(&self, cids: impl Iterator<Item = &'a Cid>) -> Result<(), Fault> {
+        if !self.sync_all()? {
+            self.sync_names(cids)?;
+            self.sync_folder(&self.layout.file("heads"))?;
+        }
+        Ok(())
     }
 
     /// Adds before it removes, with a sync between: no crash leaves neither. Even where nothing is added or removed
@@ -114,21 +133,20 @@ impl Inner {
 struct Change {
     added: Vec<OperationId>,
     removed: Vec<OperationId>,
+    leaves_none: bool,
 }
 
 impl Change {
     /// `None` if the heads are not the expected ones.
-    fn of(update: &HeadsUpdate, heads: &[OperationId]) -> Result<Option<Change>, HeadsError> {
+    fn of(update: &HeadsUpdate, heads: &[OperationId]) -> Option<Change> {
         let set = |heads: &[OperationId]| heads.iter().copied().collect::<BTreeSet<_>>();
         let (old, add, remove) = (set(heads), set(&update.add), set(&update.remove));
         if update.expected.as_deref().is_some_and(|expected| set(expected) != old) {
-            return Ok(None);
+            return None;
         }
         let removed: Vec<_> = old.intersection(&remove).filter(|head| !add.contains(head)).copied().collect();
         let added: Vec<_> = add.difference(&old).copied().collect();
-        if add.is_empty() && old.len() == removed.len() {
-            return Err(HeadsError::WouldBeEmpty { namespace: update.namespace.clone() });
-        }
-        Ok(Some(Change { added, removed }))
+        let leaves_none = add.is_empty() && old.len() == removed.len();
+        Some(Change { added, removed, leaves_none })
     }
 }

@@ -19,7 +19,7 @@ use crate::disk::fault;
 /// Held until it is dropped.
 #[derive(Debug)]
 #[must_use = "dropping it unlocks"]
-pub(crate) struct Held(#[expect(dead_code, reason = "closing the file unlocks")] Box<dyn VfsFile>);
+pub(crate) struct Held(Box<dyn VfsFile>);
 
 impl Inner {
     /// Keeps blocks from being deleted and cycles from beginning.

@@ -14,7 +14,7 @@ use crate::layout::{Suffix, Tree, cid_at, unhex};
 use crate::{Inner, SimpleStore};
 
 /// Most names that a scan holds: a larger folder is listed several times.
-const SCAN_NAMES_MAX: usize = 4096;
+const SCAN_NAMES_MAX: usize = 1024;
 
 impl BlockRead for SimpleStore {
     fn get(&self, cid: &Cid) -> Result<Option<Block>, StoreError> {

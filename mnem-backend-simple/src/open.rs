@@ -58,6 +58,7 @@ impl SimpleStore {
     }
 }
 
+#[derive(Clone, Copy)]
 struct How {
     may_make: bool,
     may_exist: bool,
@@ -143,7 +144,9 @@ fn make(disk: &Disk, layout: &Layout) -> Result<(), Fault> {
     let file = disk.open(&temp, OpenMode::OpenOrCreate)?;
     lock(&temp, file.as_ref(), LockKind::Exclusive)?;
     if disk.metadata(&layout.marker())?.is_some() {
-        return disk.sync_dir(root); // somebody else was faster
+        // Somebody else was faster. Before the rename their file had this name; what has it now is of no use.
+        disk.remove(&temp)?;
+        return disk.sync_dir(root);
     }
     file.set_len(0).map_err(|error| fault("cut", &temp, error))?;
     let marker = Marker { kind: KIND.to_owned(), format: FORMAT };

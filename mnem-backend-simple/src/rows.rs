@@ -20,6 +20,9 @@ use crate::{Inner, SimpleStore};
 /// Longest key that is its file's name; of a longer one, the name has this many bytes and its hash.
 const NAMED_KEY_BYTES_MAX: usize = 64;
 
+/// The empty key has a name too.
+const KEY_PREFIX: char = 'k';
+
 const CHECKSUM_BYTES: usize = 32;
 const HEADER_BYTES: usize = CHECKSUM_BYTES + 2;
 const FILE_BYTES_MAX: u64 = (HEADER_BYTES + ROW_KEY_BYTES_MAX + ROW_VALUE_BYTES_MAX) as u64;
@@ -34,14 +37,19 @@ impl SideTable for SimpleStore {
         let keys = self.inner.row_keys(table, from)?;
         let inner: Arc<Inner> = self.inner.clone();
         let mut failed = false;
-        Ok(Box::new(keys.into_iter().map_while(move |key| {
-            if failed {
-                return None;
-            }
-            let value = inner.read_row(table, &key);
-            failed = value.is_err();
-            Some(value.map(|value| value.map(|value| (key, value))).transpose())
-        }).flatten().map(|row| row.map_err(SideError::from))))
+        Ok(Box::new(
+            keys.into_iter()
+                .map_while(move |key| {
+                    if failed {
+                        return None;
+                    }
+                    let value = inner.read_row(table, &key);
+                    failed = value.is_err();
+                    Some(value.map(|value| value.map(|value| (key, value))).transpose())
+                })
+                .flatten()
+                .map(|row| row.map_err(SideError::from)),
+        ))
     }
 
     fn put_rows(&self, rows: &[Row]) -> Result<(), SideError> {
@@ -88,7 +96,7 @@ impl Inner {
 
     /// A file that is not whole is no row.
     fn read_row_file(&self, path: &Path) -> Result<Option<(Bytes, Bytes)>, Fault> {
-        Ok(self.disk.read(path, FILE_BYTES_MAX)?.and_then(|bytes| parse(Bytes::from(bytes))))
+        Ok(self.disk.read(path, FILE_BYTES_MAX)?.and_then(|bytes| parse(&Bytes::from(bytes))))
     }
 
     fn row_keys(&self, table: RowTable, from: &[u8]) -> Result<Vec<Bytes>, Fault> {
@@ -96,10 +104,10 @@ impl Inner {
         let mut keys = Vec::new();
         for entry in self.disk.entries(&folder)? {
             let name = entry?.name;
-            let key = match name.to_str().map(|name| (name, unhex(name))) {
-                Some((_, Some(key))) => Some(Bytes::from(key)),
-                Some((_, None)) => self.read_row_file(&folder.join(name))?.map(|(key, _)| key),
-                None => None,
+            let Some(text) = name.to_str() else { continue };
+            let key = match text.strip_prefix(KEY_PREFIX).and_then(unhex) {
+                Some(key) => Some(Bytes::from(key)),
+                None => self.read_row_file(&folder.join(text))?.map(|(key, _)| key),
             };
             keys.extend(key.filter(|key| key.as_ref() >= from));
         }
@@ -110,9 +118,10 @@ impl Inner {
 
 fn file_name(key: &[u8]) -> String {
     match key.split_at_checked(NAMED_KEY_BYTES_MAX) {
-        None => hex(key),
-        Some((key, [])) => hex(key),
-        Some((start, _)) => format!("{}-{}", hex(start), hex(Cid::of(Codec::Raw, key).digest())),
+        None | Some((_, [])) => format!("{KEY_PREFIX}{}", hex(key)),
+        Some((start, _)) => {
+            format!("{KEY_PREFIX}{}-{}", hex(start), hex(Cid::of(Codec::Raw, key).digest()))
+        }
     }
 }
 
@@ -128,7 +137,7 @@ fn checksum(rest: &[u8]) -> [u8; CHECKSUM_BYTES] {
     *Cid::of(Codec::Raw, rest).digest()
 }
 
-fn parse(file: Bytes) -> Option<(Bytes, Bytes)> {
+fn parse(file: &Bytes) -> Option<(Bytes, Bytes)> {
     let (found, rest) = file.split_first_chunk::<CHECKSUM_BYTES>()?;
     if *found != checksum(rest) {
         return None;

@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use mnem_core::port::{
-    BlockRead, CidStream, Fault, HeadsError, Lease, Namespace, StoreError, StoreSnapshot,
-};
+use mnem_core::port::{BlockRead, CidStream, Fault, HeadsError, Lease, Namespace, StoreError, StoreSnapshot};
 use mnem_core::{Block, Cid, OperationId};
 
 use crate::Inner;
