@@ -63,8 +63,7 @@ pub trait Vfs: Debug + Send + Sync {
 ///      Locking it with the kind it holds changes nothing.
 ///  F7  `allocate` never shortens a file and never changes bytes.
 ///  F8  `advise` and `start_writeback` are hints: to ignore them is correct.
-// An open file is never asked whether it is empty: `len` may fail, and zero is a length like any other.
-#[allow(clippy::len_without_is_empty)]
+#[expect(clippy::len_without_is_empty, reason = "a port is small, and zero is a length like any other")]
 pub trait VfsFile: Debug + Send + Sync {
     /// Reads at `offset` into the front of `buffer` and returns how many bytes (F1).
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;

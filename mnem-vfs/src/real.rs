@@ -189,14 +189,17 @@ fn allocate(_file: &File, _offset: u64, _len: u64) -> io::Result<()> {
 
 #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
 fn advise(file: &File, advice: Advice, range: &Range<u64>) -> io::Result<()> {
-    let Some(len) = std::num::NonZeroU64::new(range.end.saturating_sub(range.start)) else {
+    use std::num::NonZeroU64;
+    if range.is_empty() {
         return Ok(());
-    };
+    }
+    // No length means to the end of the file, which no range the system cannot express goes beyond.
+    let len = i64::try_from(range.end).ok().and_then(|_| NonZeroU64::new(range.end - range.start));
     let advice = match advice {
         Advice::WillNeed => rustix::fs::Advice::WillNeed,
         Advice::DontNeed => rustix::fs::Advice::DontNeed,
     };
-    Ok(rustix::fs::fadvise(file, range.start, Some(len), advice)?)
+    Ok(rustix::fs::fadvise(file, range.start, len, advice)?)
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]

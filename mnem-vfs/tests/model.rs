@@ -1,5 +1,7 @@
 //! The simulated disk without faults does what the file system of the machine does.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use std::io::{ErrorKind, IoSlice};
 use std::path::{Path, PathBuf};
 

@@ -15,13 +15,18 @@ use super::hash::Hasher;
 
 pub(super) const PAGE_BYTES: usize = 4096;
 
-type Page = [u8; PAGE_BYTES];
+/// Thousands of images share a page that no crash touches: it is hashed once.
+#[derive(Clone, Debug)]
+struct Page {
+    bytes: [u8; PAGE_BYTES],
+    /// Absent inside: all zeros.
+    hash: OnceLock<Option<u128>>,
+}
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Content {
     len: u64,
     pages: Arc<BTreeMap<u64, Arc<Page>>>,
-    /// Kept because thousands of images share a file that no crash touches.
     hash: OnceLock<u128>,
 }
 
@@ -40,7 +45,7 @@ impl Content {
         let buffer = &mut buffer[..index(available)];
         for part in parts(offset, buffer.len()) {
             match self.pages.get(&part.page) {
-                Some(page) => buffer[part.outer].copy_from_slice(&page[part.inner]),
+                Some(page) => buffer[part.outer].copy_from_slice(&page.bytes[part.inner]),
                 None => buffer[part.outer].fill(0),
             }
         }
@@ -123,9 +128,11 @@ impl Content {
         *self.hash.get_or_init(|| {
             let mut hasher = Hasher::new();
             hasher.number(self.len);
-            for (number, page) in self.pages.iter().filter(|(_, page)| page.iter().any(|byte| *byte != 0)) {
-                hasher.number(*number);
-                hasher.bytes(page.as_slice());
+            for (number, page) in self.pages.iter() {
+                if let Some(hash) = page.hash() {
+                    hasher.number(*number);
+                    hasher.bytes(&hash.to_le_bytes());
+                }
             }
             hasher.finish()
         })
@@ -136,7 +143,7 @@ impl Content {
         let inner = index(len % PAGE_BYTES as u64);
         let last = len / PAGE_BYTES as u64;
         let has_tail = inner > 0
-            && self.pages.get(&last).is_some_and(|page| page[inner..].iter().any(|byte| *byte != 0));
+            && self.pages.get(&last).is_some_and(|page| page.bytes[inner..].iter().any(|byte| *byte != 0));
         if has_tail {
             self.page_mut(last)[inner..].fill(0);
         }
@@ -146,10 +153,27 @@ impl Content {
         }
     }
 
-    fn page_mut(&mut self, page: u64) -> &mut Page {
+    fn page_mut(&mut self, page: u64) -> &mut [u8; PAGE_BYTES] {
         self.hash = OnceLock::new();
-        let page = Arc::make_mut(&mut self.pages).entry(page).or_insert_with(|| Arc::new([0; PAGE_BYTES]));
-        Arc::make_mut(page)
+        let page = Arc::make_mut(&mut self.pages).entry(page).or_insert_with(|| Arc::new(Page::zeros()));
+        let page = Arc::make_mut(page);
+        page.hash = OnceLock::new();
+        &mut page.bytes
+    }
+}
+
+impl Page {
+    fn zeros() -> Page {
+        Page { bytes: [0; PAGE_BYTES], hash: OnceLock::new() }
+    }
+
+    /// Absent if the page is all zeros.
+    fn hash(&self) -> Option<u128> {
+        *self.hash.get_or_init(|| {
+            let mut hasher = Hasher::new();
+            hasher.bytes(&self.bytes);
+            self.bytes.iter().any(|byte| *byte != 0).then(|| hasher.finish())
+        })
     }
 }
 
@@ -185,4 +209,57 @@ fn pages_of(range: &Range<u64>) -> Range<u64> {
 /// A length that is known to fit into memory.
 pub(super) fn index(bytes: u64) -> usize {
     usize::try_from(bytes).expect("simulated files fit into memory")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn content(bytes: &[u8]) -> Content {
+        let mut content = Content::default();
+        content.set_len(bytes.len() as u64);
+        content.write(bytes, 0);
+        content
+    }
+
+    #[test]
+    fn clones_are_independent() {
+        let original = content(b"original");
+        let hash = original.hash();
+        let mut clone = original.clone();
+        clone.write(b"X", 0);
+        assert_eq!((original.to_vec(), original.hash()), (b"original".to_vec(), hash));
+        assert_ne!(clone.hash(), hash);
+    }
+
+    #[test]
+    fn what_a_cut_removed_does_not_come_back() {
+        let mut content = content(&[1; 10_000]);
+        content.set_len(5000);
+        content.set_len(10_000);
+        assert!(content.to_vec()[5000..].iter().all(|byte| *byte == 0));
+        assert_eq!(content.pages(), 2);
+    }
+
+    #[test]
+    fn holes_and_zeros_hash_alike() {
+        let mut hole = Content::default();
+        hole.set_len(9000);
+        assert_eq!(hole.hash(), content(&[0; 9000]).hash());
+        assert_ne!(hole.hash(), content(&[0; 9001]).hash());
+    }
+
+    #[test]
+    fn bytes_beyond_the_end_show_only_after_an_extension() {
+        let mut content = content(b"ab");
+        content.write(b"cd", 2);
+        assert_eq!(content.to_vec(), b"ab");
+        content.set_len(4);
+        assert_eq!(content.to_vec(), b"abcd");
+        content.set_len(3);
+        content.write(b"X", 3);
+        content.trim();
+        content.set_len(4);
+        assert_eq!(content.to_vec(), b"abc\0");
+    }
 }

@@ -150,6 +150,10 @@ impl Disk {
             return Err(ErrorKind::InvalidInput.into());
         }
         match names.at(to) {
+            // Before anything else about the target, as systems do.
+            Some(target) if names.is_above(target, from.dir) => {
+                return Err(ErrorKind::DirectoryNotEmpty.into());
+            }
             Some(target) if is_dir => self.check_empty_dir(target)?,
             Some(target) if names.is_dir(target) => return Err(ErrorKind::IsADirectory.into()),
             _ => {}

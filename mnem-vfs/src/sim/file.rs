@@ -11,7 +11,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::Seq;
-use super::content::Content;
+use super::content::{Content, index};
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct FileNode {
@@ -92,12 +92,12 @@ impl FileNode {
         if !self.diverged {
             return;
         }
-        let on_disk = self.written_back();
+        let mut on_disk = self.written_back();
+        // The length is not cached by page: it stays.
+        on_disk.set_len(self.current.len());
         let len = range.end.min(self.current.len()).saturating_sub(range.start);
-        let mut bytes = vec![0; super::content::index(len)];
-        let mut tail = on_disk;
-        tail.set_len(self.current.len());
-        tail.read(&mut bytes, range.start);
+        let mut bytes = vec![0; index(len)];
+        on_disk.read(&mut bytes, range.start);
         self.current.write(&bytes, range.start);
     }
 
@@ -123,7 +123,7 @@ impl FileNode {
                 && (*offset..*offset + bytes.len() as u64).contains(&at)
             {
                 let mut flipped = bytes.to_vec();
-                flipped[super::content::index(at - *offset)] ^= 1 << (bit % 8);
+                flipped[index(at - *offset)] ^= 1 << (bit % 8);
                 *bytes = flipped.into();
                 return;
             }

@@ -83,7 +83,8 @@ impl VfsFile for SimFile {
         self.sync(Call::SyncAll)
     }
 
-    /// Waiting for a lock that this very thread holds fails with `Deadlock`.
+    /// Waiting for a lock that this very thread took fails with `Deadlock`, even if another thread has the
+    /// handle by now: a test that fails says more than one that hangs.
     fn lock(&self, kind: LockKind) -> io::Result<()> {
         let mut state = self.prepare_lock(kind)?;
         while let Some(obstacle) = state.locks.obstacle(self.node, kind) {

@@ -19,6 +19,31 @@
 //! Not modelled: failing reads of single sectors, several devices, times, permissions, links, and directories
 //! that move to another parent (`Unsupported`). Paths start at the root of the disk; `..` is refused.
 //!
+//! ```
+//! use std::path::Path;
+//! use mnem_vfs::sim::{Budget, SimVfs};
+//! use mnem_vfs::{OpenMode, Vfs, VfsFileExt};
+//!
+//! fn store(disk: &dyn Vfs) -> std::io::Result<()> {
+//!     let file = disk.open(Path::new("/a"), OpenMode::CreateNew)?;
+//!     file.write_all_at(b"precious", 0)?;
+//!     file.sync_data()?;
+//!     disk.sync_dir(Path::new("/"))
+//! }
+//! let disk = SimVfs::new();
+//! store(&disk)?;
+//! for cut in 0..=disk.calls() {
+//!     let disk = SimVfs::new();
+//!     disk.cut_at(cut);
+//!     let is_acknowledged = store(&disk).is_ok();
+//!     for (crash, image) in disk.crash_images(Budget::default()) {
+//!         let is_there = image.peek("/a").is_ok_and(|bytes| bytes == b"precious");
+//!         assert!(is_there || !is_acknowledged, "cut at {cut}, {crash:?}: {:?}", disk.unsynced());
+//!     }
+//! }
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
 //! Invariants: in `disk`, `names`, `file` and `content`, one file each.
 //!
 //! Used by: tests of every backend. Threads: one mutex around all state; only waiting for a lock lets go of it.

@@ -62,7 +62,7 @@ pub(super) struct Names {
     pub(super) current: Tree,
     pub(super) durable: Tree,
     pub(super) changes: BTreeMap<Seq, NameChange>,
-    /// Renames that took a node with a durable name out of a slot.
+    /// Changes that took a directory, or renamed a file with a durable name, out of a slot.
     vacated: BTreeMap<Slot, Vec<Seq>>,
     /// Changes that gave a directory its place.
     placed: BTreeMap<NodeId, Vec<Seq>>,
@@ -219,14 +219,17 @@ impl Names {
         needs.extend(to.iter().filter_map(|to| self.vacated.get(to)).flatten());
         let is_rename = from.is_some() && to.is_some();
         let parents = to.iter().filter(|_| is_rename).flat_map(|to| self.placing(to.dir)).collect();
-        match (&from, &to) {
-            // A node without a durable name may vanish, and then its slot is free anyway.
-            (Some(from), Some(_)) if self.durable.place(node).is_some() => {
-                self.vacated.entry(from.clone()).or_default().push(seq);
-            }
-            _ => {}
+        let is_dir = self.current.is_dir(node);
+        // A file without a durable name may vanish, and then its slot is free anyway. So is that of a file
+        // that is removed.
+        let must_leave = is_dir || is_rename && self.durable.place(node).is_some();
+        if let Some(from) = from.as_ref().filter(|_| must_leave) {
+            self.vacated.entry(from.clone()).or_default().push(seq);
         }
-        if self.current.is_dir(node) && to.is_some() {
+        if let Some(to) = to.as_ref().filter(|_| replaced.is_some_and(|node| self.current.is_dir(node))) {
+            self.vacated.entry(to.clone()).or_default().push(seq);
+        }
+        if is_dir && to.is_some() {
             self.placed.entry(node).or_default().push(seq);
         }
         let change = NameChange { node, from, to, replaced, needs, parents, synced: false };
@@ -265,7 +268,7 @@ impl Names {
     }
 
     /// Makes `ready` durable, and what it needs. Older changes of the same node, or of a slot that is taken
-    /// now, must not be applied on top of it later: they are absorbed.
+    /// now, must not be applied on top of it later: of them remains only what they removed.
     fn make_durable(&mut self, mut ready: BTreeSet<Seq>) {
         let (mut nodes, mut slots) = (BTreeSet::new(), BTreeSet::new());
         let mut absorbed = Vec::new();
@@ -274,19 +277,22 @@ impl Names {
                 ready.extend(change.needs.iter().chain(&change.parents));
                 nodes.insert(change.node);
                 slots.extend(change.to.clone());
-            } else if change.to.as_ref().is_some_and(|to| slots.contains(to)) {
-                absorbed.push((*seq, None));
             } else if nodes.contains(&change.node) {
-                absorbed.push((*seq, change.replaced));
+                absorbed.push((*seq, change.replaced, change.to.clone()));
+            } else if change.to.as_ref().is_some_and(|to| slots.contains(to)) {
+                absorbed.push((*seq, Some(change.node), change.from.clone()));
             }
         }
         for seq in ready {
-            if let Some(change) = self.changes.remove(&seq) {
-                self.durable.apply(&change);
+            match self.changes.remove(&seq) {
+                // Earlier renames are durable or absorbed: wherever the node is, it goes.
+                Some(change) if change.to.is_none() => self.durable.take(change.node),
+                Some(change) => self.durable.apply(&change),
+                None => {}
             }
         }
-        for (seq, replaced) in absorbed {
-            self.absorb(seq, replaced);
+        for (seq, removed, from) in absorbed {
+            self.absorb(seq, removed, from);
         }
         if self.changes.is_empty() {
             self.vacated.clear();
@@ -294,20 +300,13 @@ impl Names {
         }
     }
 
-    /// Of an absorbed change remains that what it replaced is gone.
-    fn absorb(&mut self, seq: Seq, replaced: Option<NodeId>) {
+    /// Turns a change into the removal of a node, or into nothing.
+    fn absorb(&mut self, seq: Seq, removed: Option<NodeId>, from: Option<Slot>) {
         if let Some(change) = self.changes.remove(&seq)
-            && let Some(node) = replaced
+            && let (Some(node), Some(_)) = (removed, &from)
         {
-            let unlink = NameChange {
-                node,
-                from: change.to.clone(),
-                to: None,
-                replaced: None,
-                parents: Vec::new(),
-                ..change
-            };
-            self.changes.insert(seq, unlink);
+            let parents = Vec::new();
+            self.changes.insert(seq, NameChange { node, from, to: None, replaced: None, parents, ..change });
         }
     }
 
