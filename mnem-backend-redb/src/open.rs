@@ -30,6 +30,10 @@ pub const REDB_MAJOR: u32 = 4;
 /// What every redb file begins with.
 const MAGIC: [u8; 9] = *b"redb\x1a\x0a\xa9\x0d\x0a";
 
+/// Where redb keeps its flags, and the one that it sets as long as a file is in use.
+const GOD_BYTE: usize = 9;
+const RECOVERY_REQUIRED: u8 = 2;
+
 /// So much of a file redb keeps in memory: enough for the inner pages of a large store. A commit that is larger
 /// reaches the file before it is durable, which costs nothing but time.
 const CACHE_BYTES: usize = 64 << 20;
@@ -57,16 +61,20 @@ impl RedbStore {
         open_file(path.as_ref(), true)
     }
 
-    /// Opens the store in `file`, or makes one if `file` is empty. `at` is what messages call it. If the power fails
-    /// while a store is being made, `file` may be left without one: empty it and begin again. Locks are the
-    /// backend's affair.
+    /// Opens the store in `file`, or makes one if `file` is empty. `at` is what messages call it.
+    ///
+    /// What a path gets for free is the caller's here: locks; that nothing is shown from a cache that a failed sync
+    /// has lost; and that making a store is whole: if the power fails meanwhile, `file` may be left without one, to be
+    /// emptied and made again.
     pub fn open_with_backend(file: impl StorageBackend, at: &str) -> Result<RedbStore, OpenError> {
-        open_backend(file, at, false)
+        let gate = Gate::new(file, false);
+        gate.settle().map_err(|source| Fault::io("sync", at, source))?;
+        open_backend(gate, at, false)
     }
 
     /// Opens the store in `file` to read it. Never writes.
     pub fn open_read_only_with_backend(file: impl StorageBackend, at: &str) -> Result<RedbStore, OpenError> {
-        open_backend(file, at, true)
+        open_backend(Gate::new(file, true), at, true)
     }
 }
 
@@ -87,8 +95,35 @@ fn open_file(path: &Path, read_only: bool) -> Result<RedbStore, OpenError> {
         return Err(OpenError::NotAStore { at, found: "the file is empty" });
     }
     let file = OpenOptions::new().read(true).write(!read_only).open(path).map_err(failed)?;
+    // Whoever only reads may lack the right to sync.
+    if let Err(source) = settle(&file)
+        && !read_only
+    {
+        return Err(Fault::io("sync", at, source).into());
+    }
     let file = FileBackend::new(file).map_err(|error| refused(error.into(), &at, None))?;
-    open_backend(file, &at, read_only)
+    open_backend(Gate::new(file, read_only), &at, read_only)
+}
+
+/// Brings what is read and what is on the disk together. What a process that died had written may be in the system's
+/// memory only: the sync writes it. What a failed sync lost may be there too, looking as if it were written: the
+/// cache is dropped where redb marks the file as not closed.
+fn settle(file: &File) -> io::Result<()> {
+    file.sync_data()?;
+    let mut front = [0; GOD_BYTE + 1];
+    (&*file).take(front.len() as u64).read_exact(&mut front)?;
+    if front[GOD_BYTE] & RECOVERY_REQUIRED == 0 { Ok(()) } else { drop_cache(file) }
+}
+
+#[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
+fn drop_cache(file: &File) -> io::Result<()> {
+    Ok(rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::DontNeed)?)
+}
+
+/// Other systems have no such call for a file.
+#[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
+fn drop_cache(_: &File) -> io::Result<()> {
+    Ok(())
 }
 
 fn what_folder_is(path: &Path, at: String) -> OpenError {
@@ -101,8 +136,7 @@ fn what_folder_is(path: &Path, at: String) -> OpenError {
     }
 }
 
-fn open_backend(file: impl StorageBackend, at: &str, read_only: bool) -> Result<RedbStore, OpenError> {
-    let gate = Gate::new(file, read_only);
+fn open_backend(gate: Gate, at: &str, read_only: bool) -> Result<RedbStore, OpenError> {
     let failed = |source| OpenError::from(Fault::io("open", at, source));
     let len = gate.len().map_err(failed)?;
     if len == 0 && read_only {
@@ -110,11 +144,6 @@ fn open_backend(file: impl StorageBackend, at: &str, read_only: bool) -> Result<
     }
     if len > 0 {
         check_magic(&gate, len, at)?;
-        let settled = gate.settle();
-        // Whoever only reads may lack the right to sync.
-        if !read_only {
-            settled.map_err(failed)?;
-        }
     } else {
         gate.open().map_err(failed)?;
     }
