@@ -110,9 +110,12 @@ fn open_file(path: &Path, read_only: bool) -> Result<RedbStore, OpenError> {
 /// cache is dropped where redb marks the file as not closed.
 fn settle(file: &File) -> io::Result<()> {
     file.sync_data()?;
-    let mut front = [0; GOD_BYTE + 1];
-    (&*file).take(front.len() as u64).read_exact(&mut front)?;
-    if front[GOD_BYTE] & RECOVERY_REQUIRED == 0 { Ok(()) } else { drop_cache(file) }
+    let mut front = Vec::new();
+    file.take(GOD_BYTE as u64 + 1).read_to_end(&mut front)?;
+    match front.get(GOD_BYTE) {
+        Some(flags) if flags & RECOVERY_REQUIRED != 0 => drop_cache(file),
+        _ => Ok(()),
+    }
 }
 
 #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
