@@ -150,3 +150,47 @@ impl fmt::Debug for Staged {
         write!(f, "Staged({} blocks, {} bytes)", new.order.len(), new.bytes)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Codec;
+    use crate::MemoryStore;
+    use crate::port::Blockstore;
+
+    fn block(n: u8) -> Block {
+        Block::new(Codec::Raw, vec![n])
+    }
+
+    #[test]
+    fn staged_blocks_are_read_before_and_beside_the_stored_ones() {
+        let store = Arc::new(MemoryStore::new());
+        let blocks: Vec<Block> = (0..6).map(block).collect();
+        store.put_many(&blocks[..4]).unwrap();
+        let staged = Staged::new(store);
+        for block in &blocks[3..5] {
+            staged.put(block.clone()).unwrap();
+            staged.put(block.clone()).unwrap();
+        }
+        let cids: Vec<Cid> = blocks.iter().map(|block| *block.cid()).collect();
+        let found: Vec<Option<Block>> = staged.get_many(&cids).unwrap();
+        let expected: Vec<Option<Block>> = (0..6).map(|n| (n < 5).then(|| block(n))).collect();
+        assert_eq!(found, expected);
+        assert_eq!(cids.iter().map(|cid| staged.get(cid).unwrap()).collect::<Vec<_>>(), expected);
+        let present: Vec<bool> = expected.iter().map(Option::is_some).collect();
+        assert_eq!(staged.has_many(&cids).unwrap(), present);
+        assert_eq!(cids.iter().map(|cid| staged.has(cid).unwrap()).collect::<Vec<_>>(), present);
+
+        let mut all = cids[..5].to_vec();
+        all.sort();
+        let scan = |after| staged.scan(after).unwrap().map(|cid| cid.unwrap()).collect::<Vec<_>>();
+        assert_eq!(scan(None), all);
+        for (i, cid) in all.iter().enumerate() {
+            assert_eq!(scan(Some(*cid)), all[i + 1..]);
+        }
+        assert_eq!(staged.bytes(), 2);
+        assert_eq!(staged.take(), blocks[3..5]);
+        assert_eq!((staged.bytes(), staged.take()), (0, Vec::new()));
+        assert!(!staged.has(&cids[4]).unwrap());
+    }
+}

@@ -81,6 +81,21 @@ impl Levels {
         self.push(rule, &child.last, &child_tail(&child.cid, child.count), child.count, sink)
     }
 
+    /// Says whether the next entry begins a node of the lowest level.
+    pub(crate) fn stands_between_nodes(&self) -> bool {
+        self.open.first().is_none_or(|lowest| lowest.chunker.is_empty())
+    }
+
+    /// Appends a node of the lowest level that was made of the entries that come next.
+    pub(crate) fn adopt(
+        &mut self,
+        rule: &Rule,
+        made: Made,
+        sink: &mut dyn BlockSink,
+    ) -> Result<(), TreeError> {
+        self.rise(rule, 0, made, sink)
+    }
+
     /// Hands on a node that was made, and what it completes above.
     fn rise(
         &mut self,
@@ -121,6 +136,17 @@ impl Levels {
         }
         Ok(None)
     }
+
+    /// The same, with the empty leaf for nothing.
+    pub(crate) fn finish_or_empty(self, rule: &Rule, sink: &mut dyn BlockSink) -> Result<Cid, TreeError> {
+        if let Some(root) = self.finish(rule, sink)? {
+            return Ok(root);
+        }
+        let empty = empty_leaf();
+        let root = *empty.cid();
+        sink.put(empty)?;
+        Ok(root)
+    }
 }
 
 /// Makes a tree from entries that are pushed in ascending order. Memory does not grow with the tree.
@@ -148,13 +174,7 @@ impl Builder<'_> {
 
     /// Writes what is still open and returns the root.
     pub fn finish(self) -> Result<Cid, TreeError> {
-        if let Some(root) = self.levels.finish(&self.rule, self.sink)? {
-            return Ok(root);
-        }
-        let empty = empty_leaf();
-        let root = *empty.cid();
-        self.sink.put(empty)?;
-        Ok(root)
+        self.levels.finish_or_empty(&self.rule, self.sink)
     }
 }
 

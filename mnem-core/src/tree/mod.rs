@@ -23,6 +23,7 @@ mod error;
 mod merge;
 mod mutate;
 mod node;
+mod parallel;
 mod params;
 mod path;
 mod range;
@@ -39,6 +40,7 @@ pub use diff::{Change, Diff};
 pub use error::{Damage, TreeError};
 pub use merge::Dispute;
 pub use mutate::Edit;
+pub use parallel::{Executor, Serial};
 pub use params::{TreeParams, UnsoundParams};
 pub use range::{KeyRange, Order};
 
@@ -145,9 +147,10 @@ impl TreeStore {
     fn load_many(&self, cids: &[Cid]) -> Result<Vec<Arc<Node>>, TreeError> {
         let cached = |cid| self.cache.as_ref().and_then(|cache| cache.get(cid));
         let known: Vec<Option<Arc<Node>>> = cids.iter().map(cached).collect();
-        let absent = || cids.iter().zip(&known).filter(|(_, node)| node.is_none()).map(|(cid, _)| *cid);
-        let wanted: Vec<Cid> = absent().collect();
-        let mut blocks = self.blocks.get_many(&wanted)?.into_iter();
+        let absent = cids.iter().zip(&known).filter(|(_, node)| node.is_none());
+        let wanted: Vec<Cid> = absent.map(|(cid, _)| *cid).collect();
+        let blocks = if wanted.is_empty() { Vec::new() } else { self.blocks.get_many(&wanted)? };
+        let mut blocks = blocks.into_iter();
         known
             .into_iter()
             .zip(cids)

@@ -269,3 +269,86 @@ pub(crate) fn encode(level: u8, entries: usize, body: &[u8]) -> Vec<u8> {
     writer.uint(u64::from(level));
     writer.into_bytes()
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::codec;
+    use crate::tree::TreeParams;
+    use ipld_core::ipld::Ipld;
+
+    /// A node as the general codec sees it.
+    fn ipld(level: u8, entries: &[(Vec<u8>, u64)]) -> Ipld {
+        let link = |n: u64| Ipld::Link(Cid::of(crate::Codec::DagCbor, &n.to_be_bytes()).into());
+        let entry = |(key, n): &(Vec<u8>, u64)| {
+            let key = Ipld::Bytes(key.clone());
+            Ipld::List(match (level, n % 3) {
+                (0, 0) => vec![key, link(*n)],
+                (0, 1) => vec![key, Ipld::Integer(i128::from(*n))],
+                (0, _) => vec![key, Ipld::List(vec![Ipld::Null, Ipld::String(n.to_string())])],
+                _ => vec![key, link(*n), Ipld::Integer(i128::from(*n))],
+            })
+        };
+        let fields = [
+            ("e".to_owned(), Ipld::List(entries.iter().map(entry).collect())),
+            ("l".to_owned(), Ipld::Integer(i128::from(level))),
+        ];
+        Ipld::Map(fields.into())
+    }
+
+    fn uncut() -> Rule {
+        let max = TreeParams::MAX_LIMIT;
+        Rule::new(&TreeParams { min: max, max, ..TreeParams::V1 }).unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn a_node_is_what_the_general_codec_makes_of_it(
+            level in prop_oneof![Just(0u8), 1..=255u8],
+            entries in prop::collection::btree_map(prop::collection::vec(any::<u8>(), 1..40), 1..1u64 << 50, 0..40),
+        ) {
+            let entries: Vec<_> = entries.into_iter().collect();
+            let level = if entries.is_empty() { 0 } else { level };
+            let bytes = codec::encode(&ipld(level, &entries)).unwrap();
+            let cid = Cid::of(crate::Codec::DagCbor, &bytes);
+            let node = Node::decode(&uncut(), cid, bytes.clone().into()).unwrap();
+            prop_assert_eq!(node.level(), level);
+            prop_assert_eq!(node.len(), entries.len());
+            let mut body = Writer::new();
+            for (i, (key, n)) in entries.iter().enumerate() {
+                prop_assert_eq!(node.key(i), key.as_slice());
+                if level > 0 {
+                    prop_assert_eq!(node.child(i), (Cid::of(crate::Codec::DagCbor, &n.to_be_bytes()), *n));
+                }
+                let before = body.as_bytes().len();
+                body.list(if level == 0 { 2 } else { 3 });
+                body.bytes(key);
+                body.encoded(node.tail(i));
+                prop_assert_eq!(body.as_bytes().len() - before, entry_bytes(key.len(), node.tail(i).len()));
+                prop_assert_eq!(body.as_bytes().len(), node.weight_before(i + 1));
+            }
+            prop_assert_eq!(encode(level, entries.len(), body.as_bytes()), bytes);
+        }
+
+        /// What decodes is canonical for the general codec too, and what changes by a byte is another node or none.
+        #[test]
+        fn a_damaged_node_is_refused_or_still_canonical(
+            entries in prop::collection::btree_map(prop::collection::vec(any::<u8>(), 1..8), 1..300u64, 1..12),
+            inner: bool,
+            at: prop::sample::Index,
+            byte: u8,
+        ) {
+            let entries: Vec<_> = entries.into_iter().collect();
+            let mut bytes = codec::encode(&ipld(u8::from(inner), &entries)).unwrap();
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+            let cid = Cid::of(crate::Codec::DagCbor, &bytes);
+            if Node::decode(&uncut(), cid, bytes.clone().into()).is_ok() {
+                let value: Ipld = codec::decode(&bytes).unwrap();
+                prop_assert_eq!(codec::encode(&value).unwrap(), bytes);
+            }
+        }
+    }
+}

@@ -2,7 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod cost;
+mod damage;
+mod edges;
 mod laws;
+mod parallel;
 mod reading;
 mod roots;
 mod support;
