@@ -38,21 +38,41 @@ const RECOVERY_REQUIRED: u8 = 2;
 /// reaches the file before it is durable, which costs nothing but time.
 const CACHE_BYTES: usize = 64 << 20;
 
-/// Opens the store at `path`, or makes one where nothing is.
+/// Opens the store at `path`, or makes one where nothing is. The same as [`RedbStore::open_or_init`].
 pub fn open_or_init(path: impl AsRef<Path>) -> Result<RedbStore, OpenError> {
-    let path = path.as_ref();
-    match RedbStore::open(path) {
-        Err(OpenError::Missing { .. }) => {}
-        other => return other,
-    }
-    create(path).map_err(|source| Fault::io("create", path.display().to_string(), source))?;
-    RedbStore::open(path)
+    RedbStore::open_or_init(path)
 }
 
 impl RedbStore {
     /// Opens the store at `path`. Writes nothing before the first write.
     pub fn open(path: impl AsRef<Path>) -> Result<RedbStore, OpenError> {
         open_file(path.as_ref(), false)
+    }
+
+    /// Makes a store at `path`, where nothing may be yet. Its folder must be there.
+    pub fn init(path: impl AsRef<Path>) -> Result<RedbStore, OpenError> {
+        let path = path.as_ref();
+        let made = match path.try_exists() {
+            Ok(there) => !there && create(path)?,
+            Err(source) => return Err(Fault::io("open", path.display().to_string(), source).into()),
+        };
+        if made {
+            return RedbStore::open(path);
+        }
+        // What is no store, or is in use, is refused as that.
+        drop(RedbStore::open(path)?);
+        Err(OpenError::NotAStore { at: path.display().to_string(), found: "it holds a store already" })
+    }
+
+    /// Opens the store at `path`, or makes one where nothing is. Its folder must be there.
+    pub fn open_or_init(path: impl AsRef<Path>) -> Result<RedbStore, OpenError> {
+        let path = path.as_ref();
+        match RedbStore::open(path) {
+            Err(OpenError::Missing { .. }) => {}
+            other => return other,
+        }
+        create(path)?;
+        RedbStore::open(path)
     }
 
     /// Opens the store at `path` to read it, beside others that read. Never writes, not even to repair what a crash
@@ -261,29 +281,38 @@ fn refused(trouble: Trouble, at: &str, gate: Option<&Gate>) -> OpenError {
     }
 }
 
-/// Makes a store under another name and moves it into place. Loses a race without harm: what came first stays.
-fn create(path: &Path) -> io::Result<()> {
+/// Makes a store, unless somebody else does meanwhile: what came first stays. Says whether it did.
+fn create(path: &Path) -> Result<bool, Fault> {
+    move_into_place(path).map_err(|source| Fault::io("create", path.display().to_string(), source))
+}
+
+/// Makes a store under another name and moves it to `path`, if nothing is there.
+fn move_into_place(path: &Path) -> io::Result<bool> {
     let parent = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
     let temporary = tempfile::Builder::new().prefix(".mnem-").suffix(".tmp").tempfile_in(parent)?;
-    let made = contain(|| {
-        let mut db = builder().create_with_backend(FileBackend::new(temporary.reopen()?)?)?;
-        write_meta(&db)?;
-        // redb begins with a megabyte: this cuts the file to what is used.
-        db.compact()?;
-        Ok(db.close()?)
-    });
-    made.map_err(|trouble| match trouble {
+    contain(|| fill(temporary.reopen()?)).map_err(|trouble| match trouble {
         Trouble::Redb(redb::Error::Io(source)) => source,
         other => io::Error::other(format!("{other:?}")),
     })?;
     temporary.as_file().sync_all()?;
-    match temporary.persist_noclobber(path) {
-        Err(error) if error.error.kind() != io::ErrorKind::AlreadyExists => Err(error.error),
-        _ => sync_folder(parent),
-    }
+    let moved = match temporary.persist_noclobber(path) {
+        Ok(_) => true,
+        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => false,
+        Err(error) => return Err(error.error),
+    };
+    sync_folder(parent)?;
+    Ok(moved)
+}
+
+fn fill(file: File) -> Result<(), Trouble> {
+    let mut db = builder().create_with_backend(FileBackend::new(file)?)?;
+    write_meta(&db)?;
+    // redb begins with a megabyte: this cuts the file to what is used.
+    db.compact()?;
+    Ok(db.close()?)
 }
 
 #[cfg(unix)]

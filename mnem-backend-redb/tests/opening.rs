@@ -54,6 +54,7 @@ fn refuses(path: &Path) -> OpenError {
     assert_eq!(opened.to_string(), read_only.to_string());
     let inited = open_or_init(path).unwrap_err();
     assert_eq!(opened.to_string(), inited.to_string());
+    assert_eq!(opened.to_string(), RedbStore::init(path).unwrap_err().to_string());
     if let Some(before) = before {
         assert_unchanged(path, &before);
     }
@@ -96,6 +97,24 @@ fn missing_store_is_named_and_not_made() {
     let nowhere = folder.path().join("no").join("store.redb");
     assert!(matches!(open_or_init(&nowhere), Err(OpenError::Fault(Fault::Io { action: "create", .. }))));
     assert_eq!(names(folder.path()), Vec::<String>::new());
+}
+
+#[test]
+fn init_makes_a_store_only_where_nothing_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.redb");
+    let store = RedbStore::init(&path).unwrap();
+    assert!(matches!(RedbStore::init(&path), Err(OpenError::Locked { .. })));
+    drop(store);
+    assert!(matches!(
+        RedbStore::init(&path),
+        Err(OpenError::NotAStore { found: "it holds a store already", .. })
+    ));
+    assert!(matches!(
+        RedbStore::init(folder.path()),
+        Err(OpenError::NotAStore { found: "it is a folder", .. })
+    ));
+    RedbStore::open(&path).unwrap();
 }
 
 #[test]
