@@ -5,6 +5,7 @@
 mod cost;
 mod damage;
 mod edges;
+mod format;
 mod laws;
 mod parallel;
 mod reading;
