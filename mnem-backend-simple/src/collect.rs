@@ -308,7 +308,7 @@ impl Inner {
         }
         let aside = self.set_aside_to()?;
         let mut deleted = Deleted::default();
-        let mut folders = BTreeSet::new();
+        let mut folders = BTreeSet::from_iter(aside.is_some().then(|| self.layout.file("aside")));
         for cid in batch {
             let touched = self.layout.touched(cycle).join(cid.to_string());
             if current.touched.contains(cid) || self.disk.file_bytes(&touched)?.is_some() {
@@ -317,10 +317,11 @@ impl Inner {
             if let Some(bytes) = self.delete_block(cid, aside.as_ref())? {
                 deleted += Deleted { blocks: 1, bytes };
                 folders.insert(self.layout.objects().folder_of(cid));
+                folders.extend(aside.iter().flat_map(|tree| tree.folders_above(cid)));
             }
         }
         drop(alone);
-        if !folders.is_empty() && !self.sync_all()? {
+        if deleted.blocks > 0 && !self.sync_all()? {
             folders.iter().try_for_each(|folder| self.sync_folder(folder))?;
         }
         Ok(deleted)

@@ -97,6 +97,11 @@ impl Tree {
         self.folder(cid.class(), cid.digest()[0])
     }
 
+    /// The folders whose entries lead to a block.
+    pub(crate) fn folders_above(&self, cid: &Cid) -> [PathBuf; 3] {
+        [self.0.clone(), self.class(cid.class()), self.folder_of(cid)]
+    }
+
     pub(crate) fn block(&self, cid: &Cid) -> PathBuf {
         self.folder_of(cid).join(hex(&cid.digest()[1..]))
     }

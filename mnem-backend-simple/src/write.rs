@@ -152,10 +152,7 @@ impl Inner {
     /// work of just now, so they are synced too.
     pub(crate) fn sync_names<'a>(&self, cids: impl Iterator<Item = &'a Cid>) -> Result<(), Fault> {
         let objects = self.layout.objects();
-        let mut folders = BTreeSet::new();
-        for cid in cids {
-            folders.extend([objects.folder_of(cid), objects.class(cid.class()), objects.root().to_owned()]);
-        }
+        let folders: BTreeSet<PathBuf> = cids.flat_map(|cid| objects.folders_above(cid)).collect();
         folders.iter().try_for_each(|folder| self.sync_folder(folder))
     }
 
