@@ -27,8 +27,8 @@ const RACES: usize = 12;
 
 /// Blocks that everybody puts and one deletes, and how often each putter goes through them.
 const SHARED_BLOCKS: usize = 12;
-const ROUNDS: usize = 6;
-const DELETES_MAX: u64 = 60;
+const ROUNDS: usize = 10;
+const DELETES_MAX: u64 = 40;
 
 fn children(test: &str, count: usize, place: &Path) -> Vec<Child> {
     let start = |part: usize| {
@@ -166,16 +166,15 @@ fn put_shared(store: &SimpleStore, who: usize) -> Vec<u128> {
 fn delete_shared(store: &SimpleStore, putting: &AtomicBool) -> (Vec<u128>, u64) {
     let mut returned = vec![0; SHARED_BLOCKS];
     let mut blocks = 0;
-    for number in (0..SHARED_BLOCKS).cycle() {
-        // It stops while others still put, so that of each block either may come last.
-        if blocks >= DELETES_MAX || !putting.load(Ordering::Relaxed) {
-            break;
-        }
+    // It stops while others still put, so that of each block either may come last.
+    while blocks < DELETES_MAX && putting.load(Ordering::Relaxed) {
         let cycle = store.begin_cycle().unwrap();
-        let deleted = store.delete_if_untouched(&cycle, &[*shared_block(number).cid()]).unwrap();
-        if deleted.blocks > 0 {
-            returned[number] = now();
-            blocks += deleted.blocks;
+        for (number, returned) in returned.iter_mut().enumerate() {
+            let deleted = store.delete_if_untouched(&cycle, &[*shared_block(number).cid()]).unwrap();
+            if deleted.blocks > 0 {
+                *returned = now();
+                blocks += deleted.blocks;
+            }
         }
     }
     (returned, blocks)
