@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use mnem_core::Store;
 use mnem_core::memory::MemoryStore;
+use mnem_core::port::OpenError;
 
 use crate::error::Error;
 use crate::url::{BadUrl, StoreUrl};
@@ -44,10 +45,60 @@ fn not_built_in(kind: &'static str, hint: &'static str) -> Error {
     Error::Url(BadUrl::NotBuiltIn { kind, hint })
 }
 
+#[cfg(feature = "simple")]
+fn simple(path: &Path, how: How) -> Result<Arc<dyn Store>, Error> {
+    use mnem_backend_simple::SimpleStore;
+    let opened = match how {
+        How::Open => SimpleStore::open(path),
+        How::Init => SimpleStore::init(path),
+        How::OpenOrInit => SimpleStore::open_or_init(path),
+    };
+    let store =
+        opened.map_err(|error| if is_redb(path) { other_kind(path, "redb", "simple") } else { error })?;
+    Ok(Arc::new(store))
+}
+
+#[cfg(not(feature = "simple"))]
 fn simple(_: &Path, _: How) -> Result<Arc<dyn Store>, Error> {
     Err(not_built_in("simple", "build mnem with the feature `simple`"))
 }
 
+#[cfg(feature = "redb")]
+fn redb(path: &Path, how: How) -> Result<Arc<dyn Store>, Error> {
+    use mnem_backend_redb::{RedbStore, open_or_init};
+    let store = match how {
+        How::Open => RedbStore::open(path)?,
+        How::OpenOrInit => open_or_init(path)?,
+        How::Init => match RedbStore::open(path) {
+            Err(OpenError::Missing { .. }) => open_or_init(path)?,
+            Err(error) => return Err(error.into()),
+            Ok(_) => {
+                let at = path.display().to_string();
+                return Err(OpenError::NotAStore { at, found: "it holds a store already" }.into());
+            }
+        },
+    };
+    Ok(Arc::new(store))
+}
+
+#[cfg(not(feature = "redb"))]
 fn redb(_: &Path, _: How) -> Result<Arc<dyn Store>, Error> {
     Err(not_built_in("redb", "build mnem with the feature `redb`"))
+}
+
+/// Says whether a store of redb is at `path`. Folders say for themselves what they are; a file does not.
+#[cfg(all(feature = "simple", feature = "redb"))]
+fn is_redb(path: &Path) -> bool {
+    use mnem_backend_redb::RedbStore;
+    path.is_file() && matches!(RedbStore::open_read_only(path), Ok(_) | Err(OpenError::Locked { .. }))
+}
+
+#[cfg(all(feature = "simple", not(feature = "redb")))]
+fn is_redb(_: &Path) -> bool {
+    false
+}
+
+#[cfg(feature = "simple")]
+fn other_kind(path: &Path, found: &str, wanted: &'static str) -> OpenError {
+    OpenError::OtherKind { at: path.display().to_string(), found: found.to_owned(), wanted }
 }

@@ -1,3 +1,6 @@
-//! What the tests share.
+//! What the tests share: labs on the simulated disk, for everything that needs the power to fail.
 
 pub mod redb;
+mod sim_labs;
+
+pub use sim_labs::{SimRedbLab, SimSimpleLab};

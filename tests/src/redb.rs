@@ -1,15 +1,13 @@
-//! redb on the simulated disk: what lets power cuts reach it, and the lab of the conformance suite.
+//! redb on the simulated disk: what lets power cuts reach it.
 //!
 //! redb rewrites the first sector of its file in place and counts on it being written whole or not at all
 //! (DURABILITY.md, "What is assumed of the disk"). So crashes that leave garbage in a sector are not asked of it.
 
 use std::io;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
 
-use mnem::testing::{Abilities, Lab};
 use mnem_backend_redb::{RedbStore, StorageBackend};
-use mnem_core::port::{OpenError, Store};
+use mnem_core::port::OpenError;
 use mnem_vfs::sim::{Crash, Rest, SimVfs};
 use mnem_vfs::{Advice, OpenMode, Vfs, VfsFile, VfsFileExt};
 
@@ -63,71 +61,6 @@ pub fn open(disk: &SimVfs) -> Result<RedbStore, OpenError> {
     let file = VfsBackend::open(disk, Path::new(PATH))
         .map_err(|source| mnem_core::port::Fault::io("open", PATH, source))?;
     RedbStore::open_with_backend(file, PATH)
-}
-
-/// A redb store on a simulated disk.
-#[derive(Debug)]
-pub struct RedbLab {
-    state: Mutex<State>,
-}
-
-#[derive(Debug)]
-struct State {
-    disk: SimVfs,
-    /// The seed of the crash that is under way.
-    cut: Option<u64>,
-}
-
-impl RedbLab {
-    /// Returns a lab with an empty store in it: if the power fails while one is being made, nobody was promised one.
-    ///
-    /// # Panics
-    /// If the store cannot be made.
-    pub fn new() -> RedbLab {
-        let disk = SimVfs::new();
-        drop(open(&disk).expect("a store can be made on an empty disk"));
-        RedbLab { state: Mutex::new(State { disk, cut: None }) }
-    }
-}
-
-impl Default for RedbLab {
-    fn default() -> RedbLab {
-        RedbLab::new()
-    }
-}
-
-impl Lab for RedbLab {
-    fn name(&self) -> &'static str {
-        "redb on a simulated disk"
-    }
-
-    fn abilities(&self) -> Abilities {
-        Abilities { keeps: true, damages: true, cuts_power: true, ..Abilities::NONE }
-    }
-
-    fn open(&self) -> Result<Arc<dyn Store>, OpenError> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(seed) = state.cut.take() {
-            state.disk = state.disk.restart(crash(seed));
-        }
-        Ok(Arc::new(open(&state.disk)?))
-    }
-
-    fn damage(&self, stored: &[u8], seed: u64) {
-        let disk = &self.state.lock().unwrap_or_else(PoisonError::into_inner).disk;
-        let bytes = disk.peek(PATH).expect("the store is there");
-        let bit = seed % (stored.len() as u64 * 8);
-        let copies = bytes.windows(stored.len()).enumerate().filter(|(_, window)| *window == stored);
-        for (at, _) in copies {
-            disk.flip_bit(PATH, at as u64 * 8 + bit).expect("the store is there");
-        }
-    }
-
-    fn cut_power(&self, calls: u64, seed: u64) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.disk.cut_at(state.disk.calls() + calls);
-        state.cut = Some(seed);
-    }
 }
 
 /// Any outcome of a power cut that redb is made for, by the seed.

@@ -1,7 +1,15 @@
 //! The matrix: every check of every numbered promise, on every backend. The one list of backends.
+//!
+//! The real disk cannot lose its power, so the durable backends appear twice: as they are used, and on the
+//! simulated disk.
 
-use mnem::testing::MemoryLab;
+use mnem::testing::{MemoryLab, RedbLab, SimpleLab};
+use mnem_tests::{SimRedbLab, SimSimpleLab};
 
 mnem::conformance! {
     memory: MemoryLab::new(),
+    simple: SimpleLab::new(),
+    redb: RedbLab::new(),
+    simple_simulated: SimSimpleLab::new(),
+    redb_simulated: SimRedbLab::new(),
 }

@@ -95,8 +95,8 @@ pub(super) fn s7_scan_beside_writers_misses_nothing_that_stays(lab: &dyn Lab) ->
 /// Many scans that stand still after their first CID: if each held the whole list, that would be seen.
 pub(super) fn s7_scan_needs_memory_that_does_not_grow_with_the_store(lab: &dyn Lab) -> Checked {
     const BLOCKS: usize = 6_000;
-    const SCANS: usize = 400;
-    const BYTES_EACH_MAX: usize = 80 << 10; // the whole list has 33 bytes for each block: 193 KiB
+    const SCANS: usize = 1_000;
+    const BYTES_EACH_MAX: usize = 100 << 10; // the whole list has 33 bytes for each block: 193 KiB
     let _alone = measure_alone();
     let store = lab.open()?;
     for piece in blocks("many", BLOCKS).chunks(1000) {

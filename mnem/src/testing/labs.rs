@@ -2,14 +2,24 @@
 
 use std::sync::Arc;
 
+#[cfg(any(feature = "simple", feature = "redb"))]
+use super::damage::damage_files;
 use super::lab::{Abilities, Lab};
 use crate::Store;
 use crate::port::OpenError;
 use mnem_core::memory::MemoryStore;
+#[cfg(any(feature = "simple", feature = "redb"))]
+use tempfile::TempDir;
 
 /// Returns a fresh lab of each backend that is built in.
 pub fn labs() -> Vec<Box<dyn Lab>> {
-    vec![Box::new(MemoryLab::new())]
+    vec![
+        Box::new(MemoryLab::new()),
+        #[cfg(feature = "simple")]
+        Box::new(SimpleLab::new()),
+        #[cfg(feature = "redb")]
+        Box::new(RedbLab::new()),
+    ]
 }
 
 /// A store in memory, which stays as long as the lab.
@@ -46,4 +56,93 @@ impl Lab for MemoryLab {
     fn cut_power(&self, _: u64, _: u64) {
         unreachable!("not declared");
     }
+}
+
+/// A store of plain files, in a folder that goes with the lab.
+#[cfg(feature = "simple")]
+#[derive(Debug)]
+pub struct SimpleLab {
+    folder: TempDir,
+}
+
+#[cfg(feature = "simple")]
+impl SimpleLab {
+    /// Makes a fresh one.
+    ///
+    /// # Panics
+    /// If the system gives no folder.
+    #[allow(clippy::new_without_default, reason = "it makes a folder: no value that is just there")]
+    pub fn new() -> SimpleLab {
+        SimpleLab { folder: folder() }
+    }
+}
+
+#[cfg(feature = "simple")]
+impl Lab for SimpleLab {
+    fn name(&self) -> &'static str {
+        "simple"
+    }
+
+    fn abilities(&self) -> Abilities {
+        Abilities { keeps: true, shares: true, damages: true, ..Abilities::NONE }
+    }
+
+    fn open(&self) -> Result<Arc<dyn Store>, OpenError> {
+        Ok(Arc::new(mnem_backend_simple::SimpleStore::open_or_init(self.folder.path().join("store"))?))
+    }
+
+    fn damage(&self, stored: &[u8], seed: u64) {
+        damage_files(self.folder.path(), stored, seed);
+    }
+
+    fn cut_power(&self, _: u64, _: u64) {
+        unreachable!("not declared");
+    }
+}
+
+/// A store in a redb file, in a folder that goes with the lab.
+#[cfg(feature = "redb")]
+#[derive(Debug)]
+pub struct RedbLab {
+    folder: TempDir,
+}
+
+#[cfg(feature = "redb")]
+impl RedbLab {
+    /// Makes a fresh one.
+    ///
+    /// # Panics
+    /// If the system gives no folder.
+    #[allow(clippy::new_without_default, reason = "it makes a folder: no value that is just there")]
+    pub fn new() -> RedbLab {
+        RedbLab { folder: folder() }
+    }
+}
+
+#[cfg(feature = "redb")]
+impl Lab for RedbLab {
+    fn name(&self) -> &'static str {
+        "redb"
+    }
+
+    fn abilities(&self) -> Abilities {
+        Abilities { keeps: true, damages: true, ..Abilities::NONE }
+    }
+
+    fn open(&self) -> Result<Arc<dyn Store>, OpenError> {
+        Ok(Arc::new(mnem_backend_redb::open_or_init(self.folder.path().join("store.redb"))?))
+    }
+
+    fn damage(&self, stored: &[u8], seed: u64) {
+        damage_files(self.folder.path(), stored, seed);
+    }
+
+    fn cut_power(&self, _: u64, _: u64) {
+        unreachable!("not declared");
+    }
+}
+
+#[cfg(any(feature = "simple", feature = "redb"))]
+fn folder() -> TempDir {
+    tempfile::tempdir().unwrap_or_else(|error| panic!("no folder to test in: {error}"))
 }

@@ -56,6 +56,12 @@ pub(super) fn wherever_the_power_fails(
         drop(store);
         let store = lab.open()?;
         look(&*store, attempt, acknowledged)?;
+        if attempt % 2 == 1 {
+            // Time for the store to settle: crashes alone, one after the other, could leave more and more to tidy.
+            store.put(&block("settled", attempt))?;
+            drop(store.begin_cycle()?);
+            store.sync()?;
+        }
         drop(store);
         // Three in a row, so that cuts between the acknowledgement and the end are seen too.
         if acknowledged && calls >= 3 && calls.is_multiple_of(4) {
