@@ -5,6 +5,8 @@
 //! * [`codec`]: canonical DAG-CBOR, strict both ways.
 //! * [`value`]: what a property can hold.
 //! * [`collection`]: who may still need a block, for backends that one process owns.
+//! * [`content`]: large content, cut into chunks.
+//! * [`key`]: keys of indexes, whose order is the order that is asked for.
 //! * [`memory`]: all ports in memory.
 //! * [`object`]: what lies in a block: nodes, edges, commits, operations, views.
 //! * [`port`]: the traits that a backend implements. Each promise has a number, and a test of that number in the
@@ -20,7 +22,9 @@ pub mod cid;
 pub mod codec;
 pub mod collection;
 pub mod counting;
+pub mod content;
 pub mod id;
+pub mod key;
 pub mod memory;
 pub mod object;
 pub mod port;

@@ -111,10 +111,10 @@ impl FieldWriter {
 
     /// Writes a number. One above `i64::MAX` makes the whole object fail: no reader would take it.
     pub(super) fn uint(&mut self, name: &'static str, value: u64) {
-        if i64::try_from(value).is_err() {
-            self.out_of_range = Some(name);
+        match i64::try_from(value) {
+            Ok(value) => self.field(name, |w| w.int(value)),
+            Err(_) => self.out_of_range = Some(name),
         }
-        self.field(name, |w| w.uint(value));
     }
 
     pub(super) fn link(&mut self, name: &'static str, cid: &Cid) {

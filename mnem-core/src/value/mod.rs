@@ -34,6 +34,7 @@ pub use float::Float;
 pub use list::List;
 pub use map::Map;
 pub use number::compare_numbers;
+pub(crate) use number::{compare_int_float, whole};
 pub use props::{IntoProps, PROPERTY_NAME_BYTES_MAX, Props};
 
 /// How deep the lists and maps of one value may nest. Less than

@@ -1,6 +1,11 @@
 //! Values and objects: what they accept, and that their bytes are those of the fixtures.
 
 mod arbitrary;
+mod chunks;
+mod examples;
+mod golden;
+mod keys;
 mod kit;
 mod laws;
+mod refusals;
 mod values;
