@@ -114,7 +114,7 @@ impl PropertyRanges {
     }
 }
 
-const fn value_of<'a>(bound: Bound<&'a Value>) -> Option<&'a Value> {
+const fn value_of(bound: Bound<&Value>) -> Option<&Value> {
     match bound {
         Bound::Included(value) | Bound::Excluded(value) => Some(value),
         Bound::Unbounded => None,

@@ -35,7 +35,7 @@ pub use conflict::{Conflict, Merged, Why};
 pub use edge::{EDGE_TYPE_BYTES_MAX, Edge, EdgeType};
 pub use node::{CONTENT_INLINE_BYTES_MAX, Content, LABEL_BYTES_MAX, Labels, Node, Salt};
 pub use operation::{Operation, OperationKind};
-pub use params::{Params, TreeParams};
+pub use params::Params;
 pub use schema::{MergeType, Metric, Model, Property, SchemaKey, ValueType};
 pub use skip::skip_depth;
 pub use time::Time;
@@ -47,6 +47,9 @@ use fields::Layout;
 
 /// Largest object that mnem makes or reads. Ports take more: blocks of others.
 pub const OBJECT_BYTES_MAX: usize = 1 << 20;
+
+/// The value of every entry in a set, such as that of erased entities: empty bytes.
+pub const SET_VALUE: &[u8] = &[0x40];
 
 /// A kind of object. Implemented by the types of this module and by nothing else.
 pub trait Object: Sized {

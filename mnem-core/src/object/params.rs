@@ -6,6 +6,7 @@ use super::Unknown;
 use super::fields::{self, Broken, FieldReader, FieldWriter, Layout, rule};
 use crate::codec::{DecodeError, Reader, Writer};
 use crate::id::RepoId;
+use crate::tree::TreeParams;
 
 /// Version of the objects, in the field `v`.
 const VERSION: u64 = 1;
@@ -27,19 +28,6 @@ pub struct Params {
     pub unknown: Unknown,
 }
 
-/// How trees are cut: with other parameters the same content has other roots.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TreeParams {
-    /// Below this many bytes a node is not closed.
-    pub min: u32,
-    /// From this many bytes on it is.
-    pub max: u32,
-    /// How fast the chance to close grows in between.
-    pub shift: u8,
-    /// Makes the cuts unpredictable to those who choose the keys. Zero where nobody hostile does.
-    pub seed: [u8; 32],
-}
-
 impl Layout for Params {
     const KIND: &'static str = "params";
     const FIELDS: &'static [&'static str] = &["v", "repo", "tree", "merge", "needs", "may"];
@@ -47,7 +35,7 @@ impl Layout for Params {
     fn write(&self, out: &mut FieldWriter) {
         out.uint("v", VERSION);
         out.field("repo", |w| w.bytes(self.repo.as_bytes()));
-        out.field("tree", |w| self.tree.write(w));
+        out.field("tree", |w| write_tree(&self.tree, w));
         out.uint("merge", self.merge);
         out.field("needs", |w| fields::write_texts(w, &self.needs));
         out.field("may", |w| fields::write_texts(w, &self.may));
@@ -59,7 +47,7 @@ impl Layout for Params {
         }
         Ok(Params {
             repo: fields.required("repo", fields::array).map(RepoId::from_bytes)?,
-            tree: fields.map("tree", TreeParams::read)?,
+            tree: fields.map("tree", read_tree)?,
             merge: fields.required("merge", Reader::uint)?,
             needs: fields.required("needs", |r| fields::list(r, fields::text))?,
             may: fields.required("may", |r| fields::list(r, fields::text))?,
@@ -70,8 +58,7 @@ impl Layout for Params {
     fn check(&self) -> Result<(), Broken> {
         rule(fields::ascends(&self.needs), "needs", "does not ascend")?;
         rule(fields::ascends(&self.may), "may", "does not ascend")?;
-        rule(self.tree.min < self.tree.max, "tree", "the minimum is not below the maximum")?;
-        rule(self.tree.shift < 64, "tree", "the shift is not below 64")
+        rule(self.tree.are_sound(), "tree", "makes trees that cannot be read back")
     }
 
     fn unknown(&self) -> &Unknown {
@@ -79,27 +66,24 @@ impl Layout for Params {
     }
 }
 
-impl TreeParams {
-    fn write(&self, writer: &mut Writer) {
-        let mut out = FieldWriter::default();
-        out.uint("min", self.min.into());
-        out.uint("max", self.max.into());
-        out.uint("shift", self.shift.into());
-        out.field("seed", |w| w.bytes(&self.seed));
-        out.finish(&Unknown::default(), writer);
-    }
+fn write_tree(tree: &TreeParams, writer: &mut Writer) {
+    let mut out = FieldWriter::default();
+    out.uint("min", tree.min.into());
+    out.uint("max", tree.max.into());
+    out.uint("shift", tree.shift.into());
+    out.field("seed", |w| w.bytes(&tree.seed));
+    out.finish(&Unknown::default(), writer);
+}
 
-    fn read(fields: &mut FieldReader<'_>) -> Result<TreeParams, DecodeError> {
-        let tree = TreeParams {
-            min: fields.required("min", fields::number)?,
-            max: fields.required("max", fields::number)?,
-            shift: fields.required("shift", fields::number)?,
-            seed: fields.required("seed", fields::array)?,
-        };
-        // Another parameter would cut other trees: better not read than read wrongly.
-        let rest = fields.rest();
-        rule(rest.is_empty(), "tree", "has a parameter that is not known")
-            .map_err(|it| fields.broken(&it))?;
-        Ok(tree)
-    }
+fn read_tree(fields: &mut FieldReader<'_>) -> Result<TreeParams, DecodeError> {
+    let tree = TreeParams {
+        min: fields.required("min", fields::number)?,
+        max: fields.required("max", fields::number)?,
+        shift: fields.required("shift", fields::number)?,
+        seed: fields.required("seed", fields::array)?,
+    };
+    // Another parameter would cut other trees: better not read than read wrongly.
+    rule(fields.rest().is_empty(), "tree", "has a parameter that is not known")
+        .map_err(|it| fields.broken(&it))?;
+    Ok(tree)
 }

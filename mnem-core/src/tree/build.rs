@@ -172,6 +172,11 @@ impl Builder<'_> {
         self.levels.push(&self.rule, key, value, 1, self.sink)
     }
 
+    /// Returns where the nodes go, for blocks that entries are about to link to.
+    pub fn sink(&mut self) -> &mut dyn BlockSink {
+        self.sink
+    }
+
     /// Writes what is still open and returns the root.
     pub fn finish(self) -> Result<Cid, TreeError> {
         self.levels.finish_or_empty(&self.rule, self.sink)

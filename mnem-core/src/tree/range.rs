@@ -25,6 +25,9 @@ impl KeyRange {
     /// All keys.
     pub const ALL: KeyRange = KeyRange { start: Bound::Unbounded, end: Bound::Unbounded };
 
+    /// No key.
+    pub const EMPTY: KeyRange = KeyRange { start: Bound::Unbounded, end: Bound::Excluded(Bytes::new()) };
+
     /// Copies bounds: `KeyRange::new::<&[u8], _>(from..)`.
     pub fn new<K: AsRef<[u8]>, R: RangeBounds<K>>(bounds: R) -> KeyRange {
         let copy = |key: &K| Bytes::copy_from_slice(key.as_ref());

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use mnem_core::object::*;
+use mnem_core::tree::TreeParams;
 use mnem_core::*;
 use proptest::collection::vec;
 use proptest::option;

@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use crate::kit;
 
 /// The same bytes on every machine.
-fn content(name: &str, length: usize) -> Vec<u8> {
+pub(crate) fn content(name: &str, length: usize) -> Vec<u8> {
     let mut bytes = vec![0; length];
     blake3::Hasher::new().update(name.as_bytes()).finalize_xof().fill(&mut bytes);
     bytes

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use mnem_core::object::*;
+use mnem_core::tree::TreeParams;
 use mnem_core::value::{Map, Value};
 use mnem_core::*;
 
@@ -23,7 +24,7 @@ fn newer() -> Unknown {
 pub(crate) fn params() -> Params {
     Params {
         repo: RepoId::from_bytes([1; 16]),
-        tree: TreeParams { min: 1536, max: 16384, shift: 41, seed: [0; 32] },
+        tree: TreeParams::V1,
         merge: 1,
         needs: vec!["sets".into(), "trees".into()],
         may: vec![],

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use mnem_core::codec::{DEPTH_MAX, Reader};
 use mnem_core::value::{Float, List, Map, Props, Value};
-use mnem_core::{Cid, CidClass};
+use mnem_core::{Block, Cid, CidClass};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -105,4 +106,17 @@ pub(crate) fn golden(recorded: &str, lines: &[String]) {
     let old: String =
         recorded.lines().filter(|line| !line.starts_with('#')).map(|line| format!("{line}\n")).collect();
     assert!(old == now, "recorded:\n{old}\nnow:\n{now}");
+}
+
+/// The fields of an object, each with its encoding.
+pub(crate) type Fields = Vec<(String, Vec<u8>)>;
+
+pub(crate) fn fields(block: &Block) -> Fields {
+    let mut reader = Reader::new(block.bytes());
+    let mut keys = reader.map().expect("a map");
+    let mut fields = Vec::new();
+    while let Some(name) = keys.next(&mut reader).expect("a key") {
+        fields.push((name.to_owned(), reader.item(DEPTH_MAX - 1).expect("an item").to_vec()));
+    }
+    fields
 }

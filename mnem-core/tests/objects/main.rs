@@ -2,7 +2,9 @@
 
 mod arbitrary;
 mod chunks;
+mod content;
 mod examples;
+mod format;
 mod golden;
 mod keys;
 mod kit;

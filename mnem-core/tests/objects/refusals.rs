@@ -1,23 +1,13 @@
 //! What is no object. Each case is a valid one with one field changed.
 
-use mnem_core::codec::{DEPTH_MAX, DecodeError, Malformed, Reader, Writer, key_order};
+use mnem_core::codec::{DEPTH_MAX, DecodeError, Malformed, Writer, key_order};
 use mnem_core::object::*;
+use mnem_core::tree::TreeParams;
 use mnem_core::value::Value;
 use mnem_core::*;
 
+use crate::kit::{Fields, fields};
 use crate::{examples, kit};
-
-type Fields = Vec<(String, Vec<u8>)>;
-
-fn fields(block: &Block) -> Fields {
-    let mut reader = Reader::new(block.bytes());
-    let mut keys = reader.map().expect("a map");
-    let mut fields = Vec::new();
-    while let Some(name) = keys.next(&mut reader).expect("a key") {
-        fields.push((name.to_owned(), reader.item(DEPTH_MAX - 1).expect("an item").to_vec()));
-    }
-    fields
-}
 
 fn block(fields: &Fields) -> Block {
     let mut writer = Writer::new();
