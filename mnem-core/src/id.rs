@@ -211,6 +211,18 @@ impl EntityId {
     }
 }
 
+impl From<NodeId> for EntityId {
+    fn from(id: NodeId) -> EntityId {
+        EntityId::Node(id)
+    }
+}
+
+impl From<EdgeId> for EntityId {
+    fn from(id: EdgeId) -> EntityId {
+        EntityId::Edge(id)
+    }
+}
+
 impl fmt::Display for EntityId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -53,6 +53,12 @@ impl Staged {
         self.lock().bytes
     }
 
+    /// Returns the blocks in the order in which they came. They stay readable here.
+    pub fn blocks(&self) -> Vec<Block> {
+        let new = self.lock();
+        new.order.iter().filter_map(|cid| new.by_cid.get(cid).cloned()).collect()
+    }
+
     /// Returns the blocks in the order in which they came, and starts again with none.
     pub fn take(&self) -> Vec<Block> {
         let New { mut by_cid, order, .. } = std::mem::take(&mut *self.lock());

@@ -33,7 +33,7 @@ pub use bundle::Bundle;
 pub use commit::{Commit, Skip};
 pub use conflict::{Conflict, Merged, Why};
 pub use edge::{EDGE_TYPE_BYTES_MAX, Edge, EdgeType};
-pub use node::{CONTENT_INLINE_BYTES_MAX, Content, LABEL_BYTES_MAX, Labels, Node, Salt};
+pub use node::{CONTENT_INLINE_BYTES_MAX, Content, IntoLabels, LABEL_BYTES_MAX, Labels, Node, Salt};
 pub use operation::{Operation, OperationKind};
 pub use params::Params;
 pub use schema::{MergeType, Metric, Model, Property, SchemaKey, ValueType};

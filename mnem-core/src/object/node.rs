@@ -113,6 +113,36 @@ impl Labels {
     }
 }
 
+/// What is taken where labels are wanted: one, several, or [`Labels`].
+pub trait IntoLabels {
+    /// Returns the labels.
+    fn into_labels(self) -> Result<Labels, ValueError>;
+}
+
+impl IntoLabels for Labels {
+    fn into_labels(self) -> Result<Labels, ValueError> {
+        Ok(self)
+    }
+}
+
+impl IntoLabels for &str {
+    fn into_labels(self) -> Result<Labels, ValueError> {
+        Labels::new([self])
+    }
+}
+
+impl<const N: usize> IntoLabels for [&str; N] {
+    fn into_labels(self) -> Result<Labels, ValueError> {
+        Labels::new(self)
+    }
+}
+
+impl IntoLabels for &[&str] {
+    fn into_labels(self) -> Result<Labels, ValueError> {
+        Labels::new(self.iter().copied())
+    }
+}
+
 impl Deref for Labels {
     type Target = [Arc<str>];
 

@@ -1,7 +1,32 @@
 //! The repository: states, names, and how they change.
+//!
+//! [`Repo`] opens states and moves names, a [`Snapshot`] answers every question to one state, a [`Transaction`] makes a
+//! commit. Reading writes nothing; a commit is one atomic step of the store.
+//!
+//! Used by: the facade. Threads: every handle is `Send`, and `Repo` and `Snapshot` are shared freely.
 
+mod dag;
+mod entity;
+mod error;
+mod handle;
+mod index;
+mod merge;
 mod moment;
+mod options;
+mod read;
+mod refs;
 mod revision;
+mod snapshot;
+mod state;
+mod transaction;
+mod unite;
 
+pub use entity::Entity;
+pub use error::RepoError;
+pub use handle::{Log, Repo};
 pub use moment::Moment;
+pub use options::{Actor, Clock, Options, Randomness};
+pub use refs::NAME_BYTES_MAX;
 pub use revision::{Base, REVISION_BYTES_MAX, Revision, RevisionError, Step};
+pub use snapshot::{EdgeTypes, Edges, Entities, Labelled, Snapshot};
+pub use transaction::Transaction;

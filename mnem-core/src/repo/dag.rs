@@ -1,0 +1,205 @@
+//! Ancestry: walks over commits and over operations, by the same rules.
+//!
+//! Every walk visits descendants before their ancestors, because the generation of a parent is below that of its
+//! child. So what a walk costs is bounded by how far it goes back, never by the whole history.
+
+use std::collections::{BTreeMap, BinaryHeap, HashSet};
+
+use super::error::RepoError;
+use super::read::read;
+use crate::id::{CommitId, OperationId};
+use crate::object::{Commit, Operation, Skip, Time, skip_depth};
+use crate::port::BlockRead;
+
+/// What a walk needs to know of a step.
+pub(super) struct Step<Id> {
+    pub(super) generation: u64,
+    pub(super) parents: Vec<Id>,
+}
+
+/// Ids of a history.
+pub(super) trait DagId: Copy + Ord + std::hash::Hash {
+    fn step(self, blocks: &dyn BlockRead) -> Result<Step<Self>, RepoError>;
+}
+
+impl DagId for CommitId {
+    fn step(self, blocks: &dyn BlockRead) -> Result<Step<CommitId>, RepoError> {
+        let commit: Commit = read(blocks, self.cid())?;
+        Ok(Step { generation: commit.generation, parents: commit.parents })
+    }
+}
+
+impl DagId for OperationId {
+    fn step(self, blocks: &dyn BlockRead) -> Result<Step<OperationId>, RepoError> {
+        let operation: Operation = read(blocks, self.cid())?;
+        Ok(Step { generation: operation.generation, parents: operation.parents })
+    }
+}
+
+const LEFT: u8 = 1;
+const RIGHT: u8 = 2;
+/// Below a common ancestor: itself one, but not among the best.
+const STALE: u8 = 4;
+
+/// Returns the best common ancestors of two sets: those that no other common ancestor descends from. Ascending.
+pub(super) fn merge_bases<Id: DagId>(
+    blocks: &dyn BlockRead,
+    left: &[Id],
+    right: &[Id],
+) -> Result<Vec<Id>, RepoError> {
+    let mut walk = Walk { blocks, seen: BTreeMap::new(), open: BinaryHeap::new(), undecided: 0 };
+    left.iter().try_for_each(|id| walk.visit(*id, LEFT))?;
+    right.iter().try_for_each(|id| walk.visit(*id, RIGHT))?;
+    let mut bases = Vec::new();
+    while let Some((id, marks, parents)) = walk.next() {
+        let is_common = marks & (LEFT | RIGHT) == LEFT | RIGHT;
+        if is_common && marks & STALE == 0 {
+            bases.push(id);
+        }
+        let inherited = if is_common { LEFT | RIGHT | STALE } else { marks };
+        parents.into_iter().try_for_each(|parent| walk.visit(parent, inherited))?;
+    }
+    bases.sort_unstable();
+    Ok(bases)
+}
+
+/// Goes back from both sides at once, youngest first, until all that is left lies below a common ancestor.
+struct Walk<'a, Id> {
+    blocks: &'a dyn BlockRead,
+    /// Marks and parents of all that was met.
+    seen: BTreeMap<Id, (u8, Vec<Id>)>,
+    /// Met, but not left yet.
+    open: BinaryHeap<(u64, Id)>,
+    /// How many of the open ones are not stale.
+    undecided: usize,
+}
+
+impl<Id: DagId> Walk<'_, Id> {
+    fn visit(&mut self, id: Id, marks: u8) -> Result<(), RepoError> {
+        if let Some((known, _)) = self.seen.get_mut(&id) {
+            // It is still open: its generation is below that of the child that it is met from.
+            if *known & STALE == 0 && marks & STALE != 0 {
+                self.undecided -= 1;
+            }
+            *known |= marks;
+            return Ok(());
+        }
+        let step = id.step(self.blocks)?;
+        self.undecided += usize::from(marks & STALE == 0);
+        self.seen.insert(id, (marks, step.parents));
+        self.open.push((step.generation, id));
+        Ok(())
+    }
+
+    fn next(&mut self) -> Option<(Id, u8, Vec<Id>)> {
+        if self.undecided == 0 {
+            return None;
+        }
+        let (_, id) = self.open.pop()?;
+        let (marks, parents) = self.seen.get(&id)?;
+        self.undecided -= usize::from(marks & STALE == 0);
+        Some((id, *marks, parents.clone()))
+    }
+}
+
+/// Says whether `ancestor` is `descendant` or comes before it.
+pub(super) fn is_ancestor<Id: DagId>(
+    blocks: &dyn BlockRead,
+    ancestor: Id,
+    descendant: Id,
+) -> Result<bool, RepoError> {
+    let floor = ancestor.step(blocks)?.generation;
+    let mut seen = HashSet::new();
+    let mut open = vec![descendant];
+    while let Some(id) = open.pop() {
+        if id == ancestor {
+            return Ok(true);
+        }
+        if seen.insert(id) {
+            let step = id.step(blocks)?;
+            if step.generation > floor {
+                open.extend(step.parents);
+            }
+        }
+    }
+    Ok(false)
+}
+
+/// Returns the ancestor of `from` at `depth` along first parents, if it is as deep as that.
+pub(super) fn at_depth(
+    blocks: &dyn BlockRead,
+    from: CommitId,
+    depth: u64,
+) -> Result<Option<CommitId>, RepoError> {
+    let mut id = from;
+    loop {
+        let commit: Commit = read(blocks, id.cid())?;
+        if commit.depth <= depth {
+            return Ok((commit.depth == depth).then_some(id));
+        }
+        id = match (commit.skip, skip_depth(commit.depth)) {
+            (Some(skip), Some(skipped)) if skipped >= depth => skip.commit,
+            _ => first_parent(&commit, id)?,
+        };
+    }
+}
+
+/// Returns the last commit along first parents that was made at `time` or before, if there is one.
+pub(super) fn made_by(
+    blocks: &dyn BlockRead,
+    from: CommitId,
+    time: Time,
+) -> Result<Option<CommitId>, RepoError> {
+    let mut id = from;
+    loop {
+        let commit: Commit = read(blocks, id.cid())?;
+        if commit.time <= time {
+            return Ok(Some(id));
+        }
+        id = match commit.skip {
+            // Times ascend along the line: what is still too late at the link's end is too late all the way.
+            Some(skip) if skip.time > time => skip.commit,
+            Some(_) => first_parent(&commit, id)?,
+            None => return Ok(None),
+        };
+    }
+}
+
+fn first_parent(commit: &Commit, id: CommitId) -> Result<CommitId, RepoError> {
+    commit.parents.first().copied().ok_or(RepoError::Pruned { commit: id })
+}
+
+/// What a new commit says of its place in the history.
+pub(super) struct Place {
+    pub(super) generation: u64,
+    pub(super) depth: u64,
+    pub(super) skip: Option<Skip>,
+    /// The latest of the parents' times.
+    pub(super) latest: Option<Time>,
+}
+
+/// Computes the place of a commit with these parents.
+pub(super) fn place(blocks: &dyn BlockRead, parents: &[CommitId]) -> Result<Place, RepoError> {
+    let mut place = Place { generation: 1, depth: 0, skip: None, latest: None };
+    for (index, parent) in parents.iter().enumerate() {
+        let commit: Commit = read(blocks, parent.cid())?;
+        place.generation = place.generation.max(next_generation(commit.generation)?);
+        place.latest = place.latest.max(Some(commit.time));
+        if index == 0 {
+            place.depth = commit.depth + 1; // below the generation
+        }
+    }
+    if let (Some(parent), Some(depth)) = (parents.first(), skip_depth(place.depth))
+        && let Some(target) = at_depth(blocks, *parent, depth)?
+    {
+        let commit: Commit = read(blocks, target.cid())?;
+        place.skip = Some(Skip { commit: target, time: commit.time });
+    }
+    Ok(place)
+}
+
+/// Returns the generation after this one. Numbers of objects end at `i64::MAX`: only a forged parent comes near.
+pub(super) fn next_generation(generation: u64) -> Result<u64, RepoError> {
+    let next = generation.checked_add(1).filter(|next| i64::try_from(*next).is_ok());
+    next.ok_or(RepoError::GenerationsExhausted)
+}

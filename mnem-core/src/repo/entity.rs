@@ -1,0 +1,97 @@
+//! Nodes and edges as one: what differs is their id, their object and the map they stand in.
+
+use super::error::RepoError;
+use super::merge::fields::Fields;
+use super::transaction::{Changes, Transaction};
+use crate::cid::Cid;
+use crate::id::{EdgeId, EntityId, NodeId};
+use crate::object::{Commit, Edge, Node, Object};
+use crate::tree::{Damage, TreeError, value_link};
+use crate::value::Props;
+
+/// An id of a node or of an edge. No other type is one.
+pub trait Entity: Copy + Ord + Into<EntityId> + sealed::Sealed + 'static {
+    /// What it names.
+    type Object: Object + Fields + Clone + PartialEq + std::fmt::Debug;
+
+    #[doc(hidden)]
+    fn key(&self) -> &[u8; 16];
+    #[doc(hidden)]
+    fn root(commit: &Commit) -> &Cid;
+    #[doc(hidden)]
+    fn props(version: &mut Self::Object) -> &mut Props;
+    #[doc(hidden)]
+    fn changes(of: &Transaction) -> &Changes<Self>;
+    #[doc(hidden)]
+    fn changes_mut(of: &mut Transaction) -> &mut Changes<Self>;
+    /// Does what has to be done before the entity goes.
+    #[doc(hidden)]
+    fn before_removal(self, of: &mut Transaction) -> Result<(), RepoError>;
+}
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for super::NodeId {}
+    impl Sealed for super::EdgeId {}
+}
+
+impl Entity for NodeId {
+    type Object = Node;
+
+    fn key(&self) -> &[u8; 16] {
+        self.as_bytes()
+    }
+
+    fn root(commit: &Commit) -> &Cid {
+        &commit.nodes
+    }
+
+    fn props(version: &mut Node) -> &mut Props {
+        &mut version.props
+    }
+
+    fn changes(of: &Transaction) -> &Changes<NodeId> {
+        &of.nodes
+    }
+
+    fn changes_mut(of: &mut Transaction) -> &mut Changes<NodeId> {
+        &mut of.nodes
+    }
+
+    fn before_removal(self, of: &mut Transaction) -> Result<(), RepoError> {
+        of.remove_edges_at(self)
+    }
+}
+
+impl Entity for EdgeId {
+    type Object = Edge;
+
+    fn key(&self) -> &[u8; 16] {
+        self.as_bytes()
+    }
+
+    fn root(commit: &Commit) -> &Cid {
+        &commit.edges
+    }
+
+    fn props(version: &mut Edge) -> &mut Props {
+        &mut version.props
+    }
+
+    fn changes(of: &Transaction) -> &Changes<EdgeId> {
+        &of.edges
+    }
+
+    fn changes_mut(of: &mut Transaction) -> &mut Changes<EdgeId> {
+        &mut of.edges
+    }
+
+    fn before_removal(self, _: &mut Transaction) -> Result<(), RepoError> {
+        Ok(())
+    }
+}
+
+/// Reads the link that stands at an entity's key.
+pub(super) fn link(root: &Cid, value: &[u8]) -> Result<Cid, RepoError> {
+    value_link(value).ok_or(RepoError::Tree(TreeError::Damaged { cid: *root, what: Damage::Shape }))
+}

@@ -1,0 +1,192 @@
+//! Why a repository could not answer or change.
+
+use super::moment::Moment;
+use super::revision::RevisionError;
+use crate::cid::Cid;
+use crate::codec::DecodeError;
+use crate::id::{CommitId, EdgeId, EntityId, NodeId};
+use crate::object::ObjectError;
+use crate::port::{CollectorError, HeadsError, StoreError};
+use crate::tree::TreeError;
+use crate::value::ValueError;
+
+/// Why a repository could not answer or change. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RepoError {
+    /// Nothing was recorded in this namespace yet.
+    #[error("namespace {namespace} holds no repository; make one with `init`")]
+    NoRepository {
+        /// The namespace.
+        namespace: String,
+    },
+    /// There is one already.
+    #[error("namespace {namespace} holds a repository already; open it")]
+    Exists {
+        /// The namespace.
+        namespace: String,
+    },
+    /// The repository was made by a newer version.
+    #[error("the repository needs {needs}, which this version does not know; use a newer one")]
+    Newer {
+        /// What is not known.
+        needs: String,
+    },
+    /// Not a revision.
+    #[error("`{spec}` is {why}")]
+    Revision {
+        /// What was given.
+        spec: String,
+        /// What is wrong with it.
+        #[source]
+        why: RevisionError,
+    },
+    /// No name, and no start of an id.
+    #[error("nothing is named `{spec}`")]
+    Unknown {
+        /// What was asked for.
+        spec: String,
+        /// Names that look like it.
+        similar: Vec<String>,
+    },
+    /// Several ids start so.
+    #[error("`{spec}` may be one of {}", .candidates.len())]
+    Ambiguous {
+        /// What was asked for.
+        spec: String,
+        /// All that it may be, or the first of them.
+        candidates: Vec<String>,
+    },
+    /// A step of a revision leads nowhere.
+    #[error("`{spec}` leads back beyond the first commit")]
+    BeforeTheFirst {
+        /// What was asked for.
+        spec: String,
+    },
+    /// No commit had been made by then.
+    #[error("`{spec}`: no commit is as old as {moment}")]
+    NothingBy {
+        /// What was asked for.
+        spec: String,
+        /// The moment.
+        moment: Moment,
+    },
+    /// There is no such node or edge in this state.
+    #[error("there is no {kind} {id} in this state", kind = kind_of(.id), id = .id)]
+    NoSuchEntity {
+        /// Which.
+        id: EntityId,
+    },
+    /// An edge needs both of its ends.
+    #[error("edge {edge} needs node {node}, which is not there")]
+    MissingEnd {
+        /// The edge.
+        edge: EdgeId,
+        /// The end that is missing.
+        node: NodeId,
+    },
+    /// Ids are used once.
+    #[error("there is a {kind} {id} already", kind = kind_of(.id), id = .id)]
+    Taken {
+        /// Which.
+        id: EntityId,
+    },
+    /// Sides of a merge disagree on it: settle that first.
+    #[error("{kind} {id} is in conflict; settle it with `resolve`, or remove it", kind = kind_of(.id), id = .id)]
+    InConflict {
+        /// Which.
+        id: EntityId,
+    },
+    /// Somebody changed what this change rests on.
+    #[error("{kind} {id} is not as it was seen", kind = kind_of(.id), id = .id)]
+    Changed {
+        /// Which.
+        id: EntityId,
+        /// The version that was seen.
+        expected: Option<Cid>,
+        /// The version that is there.
+        found: Option<Cid>,
+    },
+    /// A branch or tag of this name exists.
+    #[error("there is a {kind} `{name}` already")]
+    NameTaken {
+        /// `branch` or `tag`.
+        kind: &'static str,
+        /// The name.
+        name: String,
+    },
+    /// No branch or tag can have this name.
+    #[error("`{name}` cannot be a name: {why}")]
+    BadName {
+        /// The name.
+        name: String,
+        /// Which rule it breaks.
+        why: &'static str,
+    },
+    /// A time lies too far ahead to be true.
+    #[error("a time of {ahead_us} microseconds ahead is not believed")]
+    TimeTooFarAhead {
+        /// How far.
+        ahead_us: i64,
+    },
+    /// A parent claims to be the last that there can be.
+    #[error("a parent claims the highest generation there is; nothing can follow it")]
+    GenerationsExhausted,
+    /// A commit that has to be read is not there any more.
+    #[error("commit {commit} is not kept any more")]
+    Pruned {
+        /// The commit.
+        commit: CommitId,
+    },
+    /// What was given is no value, name or property.
+    #[error(transparent)]
+    Value(#[from] ValueError),
+    /// An object that was to be written breaks a rule of its kind.
+    #[error(transparent)]
+    Object(#[from] ObjectError),
+    /// A block does not hold what its place says.
+    #[error("{what} {cid} is damaged: {why}")]
+    Damaged {
+        /// What should be there.
+        what: &'static str,
+        /// The block.
+        cid: Cid,
+        /// What is wrong with it.
+        #[source]
+        why: DecodeError,
+    },
+    /// A tree could not be read.
+    #[error(transparent)]
+    Tree(#[from] TreeError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Others changed the repository each time that this change was tried.
+    #[error("gave way to other writers {attempts} times; try again")]
+    Contended {
+        /// How often it was tried.
+        attempts: u32,
+    },
+}
+
+const fn kind_of(id: &EntityId) -> &'static str {
+    match id {
+        EntityId::Node(_) => "node",
+        EntityId::Edge(_) => "edge",
+    }
+}
+
+impl From<HeadsError> for RepoError {
+    fn from(why: HeadsError) -> RepoError {
+        RepoError::Store(why.into())
+    }
+}
+
+impl From<CollectorError> for RepoError {
+    fn from(why: CollectorError) -> RepoError {
+        RepoError::Store(match why {
+            CollectorError::Fault(fault) => fault.into(),
+            _ => StoreError::Stale,
+        })
+    }
+}

@@ -1,0 +1,128 @@
+//! One state of a repository's names: what the heads of one moment say together.
+
+use std::sync::Arc;
+
+use super::error::RepoError;
+use super::read::read;
+use super::refs::{NameKind, Target};
+use crate::block::Block;
+use crate::cid::Cid;
+use crate::id::{CommitId, OperationId};
+use crate::object::{Operation, View};
+use crate::port::{BlockRead, Lease, Namespace, StoreSnapshot};
+use crate::staged::Staged;
+use crate::tree::{KeyRange, Order, TreeError, TreeStore};
+
+/// Where every name points, and the blocks to follow them in. Fixed, and kept from the collector while it lives.
+pub(super) struct State {
+    stored: Arc<dyn StoreSnapshot>,
+    /// The heads that were read as one.
+    pub(super) heads: Vec<OperationId>,
+    /// The head, or the operation that unites several: the same for everyone, whether or not it is stored yet.
+    pub(super) operation: OperationId,
+    pub(super) generation: u64,
+    pub(super) view: View,
+    /// What has to be stored before anything can rest on this state: nothing, if there is one head.
+    pub(super) pending: Vec<Block>,
+    /// Reads the store, and what is pending.
+    pub(super) blocks: Arc<dyn BlockRead>,
+    pub(super) trees: TreeStore,
+}
+
+impl State {
+    /// Reads the present state. `trees` brings the rule and the cache.
+    pub(super) fn read(
+        stored: Arc<dyn StoreSnapshot>,
+        namespace: &Namespace,
+        trees: &TreeStore,
+    ) -> Result<State, RepoError> {
+        let heads = stored.heads(namespace)?;
+        State::of(stored, heads, namespace, trees)
+    }
+
+    /// Reads the state that `heads` give.
+    pub(super) fn of(
+        stored: Arc<dyn StoreSnapshot>,
+        heads: Vec<OperationId>,
+        namespace: &Namespace,
+        trees: &TreeStore,
+    ) -> Result<State, RepoError> {
+        let (first, others) = heads
+            .split_first()
+            .ok_or_else(|| RepoError::NoRepository { namespace: namespace.to_string() })?;
+        let below: Arc<dyn BlockRead> = Arc::clone(&stored) as Arc<dyn BlockRead>;
+        if others.is_empty() {
+            let operation: Operation = read(&*below, first.cid())?;
+            let view = read(&*below, &operation.view)?;
+            let trees = trees.over(Arc::clone(&below));
+            return Ok(State {
+                stored,
+                operation: *first,
+                generation: operation.generation,
+                heads,
+                view,
+                pending: Vec::new(),
+                blocks: below,
+                trees,
+            });
+        }
+        let staged = Arc::new(Staged::new(below));
+        let trees = trees.over(Arc::clone(&staged) as Arc<dyn BlockRead>);
+        let united = super::unite::unite(&trees, &staged, &heads)?;
+        let pending = staged.blocks();
+        Ok(State {
+            stored,
+            operation: united.id,
+            generation: united.operation.generation,
+            heads,
+            view: united.view,
+            pending,
+            blocks: staged,
+            trees,
+        })
+    }
+
+    pub(super) fn lease(&self) -> &Lease {
+        self.stored.lease()
+    }
+
+    /// Returns where a name points.
+    pub(super) fn target(&self, kind: NameKind, name: &str) -> Result<Target, RepoError> {
+        let value = self.trees.tree(self.view.refs).get(&kind.key(name))?;
+        Target::decode(value.as_deref()).map_err(|why| RepoError::Damaged {
+            what: "name",
+            cid: self.view.refs,
+            why,
+        })
+    }
+
+    /// Returns all names of a kind, in order.
+    pub(super) fn names(&self, kind: NameKind) -> Result<Vec<(String, Target)>, RepoError> {
+        let refs = self.view.refs;
+        let entries = self.trees.tree(refs).range(KeyRange::prefix(&kind.key("")), Order::Ascending);
+        entries
+            .map(|entry| {
+                let entry = entry?;
+                let damaged = |why| RepoError::Damaged { what: "name", cid: refs, why };
+                let target = Target::decode(Some(&entry.value)).map_err(damaged)?;
+                let (_, name) =
+                    NameKind::from_key(&entry.key).ok_or(RepoError::Tree(TreeError::Damaged {
+                        cid: refs,
+                        what: crate::tree::Damage::Shape,
+                    }))?;
+                Ok((name.to_owned(), target))
+            })
+            .collect()
+    }
+
+    /// Returns the commit that a branch stands at; `None` before its first.
+    pub(super) fn branch_tip(&self, name: &str) -> Result<Option<CommitId>, RepoError> {
+        let target = self.target(NameKind::Branch, name)?;
+        // While sides disagree whether a branch was removed, those that kept it speak.
+        Ok(target.settled().unwrap_or_else(|| target.adds.iter().flatten().next().copied()))
+    }
+
+    pub(super) fn block(&self, cid: &Cid) -> Result<Option<Block>, RepoError> {
+        Ok(self.blocks.get(cid)?)
+    }
+}

@@ -1,0 +1,160 @@
+//! Several heads as one: the operation that unites them, the same for everyone who computes it.
+//!
+//! Invariants
+//!  U1  What comes out is a function of the set of heads and of the blocks they reach: no clock, no name, no order of
+//!      arrival. So two programs that unite the same heads write the same blocks.
+//!  U2  Every commit that a head's names reach is reached by the united names, unless a head moved the name away.
+
+use std::sync::Arc;
+
+use super::dag;
+use super::error::RepoError;
+use super::merge;
+use super::read::read;
+use super::refs::{NameKind, Target};
+use crate::id::{ActorId, CommitId, OperationId, SessionId};
+use crate::object::{Object, Operation, OperationKind, Unknown, View};
+use crate::port::BlockRead;
+use crate::staged::Staged;
+use crate::tree::{Dispute, Tree, TreeStore};
+
+/// The operation that unites heads, made but not stored.
+pub(super) struct United {
+    pub(super) id: OperationId,
+    pub(super) operation: Operation,
+    pub(super) view: View,
+}
+
+/// Unites heads, which ascend. What is made goes to `staged`, over which `trees` reads.
+pub(super) fn unite(
+    trees: &TreeStore,
+    staged: &Arc<Staged>,
+    heads: &[OperationId],
+) -> Result<United, RepoError> {
+    let work = Unite { trees, staged };
+    let view = work.fold(heads)?;
+    let operations =
+        heads.iter().map(|head| read(&**staged, head.cid())).collect::<Result<Vec<Operation>, _>>()?;
+    let latest = operations.iter().map(|operation| (operation.time, operation.generation));
+    let block = view.to_block()?;
+    let operation = Operation {
+        parents: heads.to_vec(),
+        generation: dag::next_generation(
+            latest.clone().map(|(_, generation)| generation).max().unwrap_or(0),
+        )?,
+        kind: OperationKind::Merge,
+        details: Unknown::default(),
+        actor: ActorId::SYSTEM,
+        session: SessionId::SYSTEM,
+        time: latest.map(|(time, _)| time).max().unwrap_or(crate::Time::MIN),
+        view: *block.cid(),
+        unknown: Unknown::default(),
+    };
+    staged.put(block)?;
+    let block = operation.to_block()?;
+    let id = OperationId::new(*block.cid());
+    staged.put(block)?;
+    Ok(United { id, operation, view })
+}
+
+struct Unite<'a> {
+    trees: &'a TreeStore,
+    staged: &'a Arc<Staged>,
+}
+
+impl Unite<'_> {
+    fn view(&self, operation: &OperationId) -> Result<View, RepoError> {
+        let operation: Operation = read(&**self.staged, operation.cid())?;
+        read(&**self.staged, &operation.view)
+    }
+
+    /// Merges the views of operations, one after the other. The base of each step is what the operations merged so
+    /// far have in common with the next one, merged likewise.
+    fn fold(&self, operations: &[OperationId]) -> Result<View, RepoError> {
+        let (first, others) = operations.split_first().expect("there is something to unite");
+        let mut view = self.view(first)?;
+        for (merged, next) in others.iter().enumerate() {
+            let bases = dag::merge_bases(&**self.staged, &operations[..=merged], &[*next])?;
+            let right = self.view(next)?;
+            let base = if bases.is_empty() { self.nothing(&view)? } else { self.fold(&bases)? };
+            view = self.merge(&base, &view, &right)?;
+        }
+        Ok(view)
+    }
+
+    /// The view before anything was named.
+    fn nothing(&self, like: &View) -> Result<View, RepoError> {
+        let empty = *self.trees.build_empty(&mut Arc::clone(self.staged))?.root();
+        Ok(View { refs: empty, remotes: empty, config: empty, erased: empty, sigs: empty, ..like.clone() })
+    }
+
+    fn merge(&self, base: &View, left: &View, right: &View) -> Result<View, RepoError> {
+        let three = |of: fn(&View) -> &crate::Cid| {
+            let tree = |view| self.trees.tree(*of(view));
+            (tree(base), tree(left), tree(right))
+        };
+        let names = |dispute: Dispute| self.name(&dispute);
+        // Of two settings of the same key the greater one stays: the same for everyone, and nothing rests on it.
+        let greater = |dispute: Dispute| Ok(dispute.left.max(dispute.right));
+        Ok(View {
+            params: left.params.min(right.params),
+            refs: self.map(three(|view| &view.refs), names)?,
+            remotes: self.map(three(|view| &view.remotes), names)?,
+            config: self.map(three(|view| &view.config), greater)?,
+            erased: self.map(three(|view| &view.erased), greater)?,
+            sigs: self.map(three(|view| &view.sigs), greater)?,
+            unknown: left.unknown.clone(),
+        })
+    }
+
+    fn map(
+        &self,
+        (base, left, right): (Tree, Tree, Tree),
+        resolve: impl FnMut(Dispute) -> Result<Option<bytes::Bytes>, RepoError>,
+    ) -> Result<crate::Cid, RepoError> {
+        Ok(*left.merge(&base, &right, resolve, &mut Arc::clone(self.staged))?.root())
+    }
+
+    /// Decides where a name points that both sides moved.
+    fn name(&self, dispute: &Dispute) -> Result<Option<bytes::Bytes>, RepoError> {
+        let target = |value: &Option<bytes::Bytes>| {
+            let cid = *self.trees.build_empty(&mut Vec::new())?.root();
+            Target::decode(value.as_deref()).map_err(|why| RepoError::Damaged { what: "name", cid, why })
+        };
+        let (base, left, right) = (target(&dispute.base)?, target(&dispute.left)?, target(&dispute.right)?);
+        let sum = Target::sum(left, &base, right);
+        let is_branch = NameKind::from_key(&dispute.key).is_some_and(|(kind, _)| kind == NameKind::Branch);
+        let settled = if is_branch { self.settle(sum)? } else { sum };
+        Ok(settled.encode())
+    }
+
+    /// Brings the sides of a branch together, two at a time, as far as commits can be.
+    fn settle(&self, mut target: Target) -> Result<Target, RepoError> {
+        while target.settled().is_none() {
+            let Some((left, right, base)) = target.take_pair() else { break };
+            let commit = self.commit(left, right, base)?;
+            target.put_back(commit);
+        }
+        Ok(target)
+    }
+
+    /// One commit for two that a branch was moved to from `base`.
+    fn commit(&self, left: CommitId, right: CommitId, base: Option<CommitId>) -> Result<CommitId, RepoError> {
+        let blocks: &dyn BlockRead = &**self.staged;
+        let follows = |older, newer| -> Result<bool, RepoError> {
+            // What moved the name back behind its base has to be kept: it is no descendant's business.
+            let both = match base {
+                Some(base) => dag::is_ancestor(blocks, base, left)? && dag::is_ancestor(blocks, base, right)?,
+                None => true,
+            };
+            Ok(both && dag::is_ancestor(blocks, older, newer)?)
+        };
+        if follows(left, right)? {
+            return Ok(right);
+        }
+        if follows(right, left)? {
+            return Ok(left);
+        }
+        merge::automatic(self.trees, self.staged, base, left, right)
+    }
+}
