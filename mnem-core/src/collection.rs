@@ -9,7 +9,8 @@
 //!  L2  What was put under a live lease, or since the cycle began, cannot be deleted by that cycle.
 //!
 //! What the backend owes, in the step that it does under its lock:
-//!  * a put calls [`record_put`](Collection::record_put) before it looks whether the block is there;
+//!  * a put calls [`record_put`](Collection::record_put) before it looks whether the block is there, and outside
+//!    leases no cycle begins between that call and the moment the block shows;
 //!  * a delete asks [`may_delete`](Collection::may_delete) and removes the block before any other put runs;
 //!  * a commit calls [`record_put`](Collection::record_put) and changes the heads in one step.
 //!

@@ -145,25 +145,33 @@ impl<'a> Stage<'a> {
     }
 
     /// What the store shows of a state.
-    fn assert_shows(&self, state: &State) {
+    fn assert_shows(&self, state: &State, seed: u64) {
         let cids: Vec<_> = self.blocks.iter().map(|block| *block.cid()).collect();
         let set = |present: Vec<bool>| -> Set {
             (0..BLOCKS).zip(present).map(|(block, there)| if there { bit(block) } else { 0 }).sum()
         };
-        assert_eq!(set(self.store.has_many(&cids).unwrap()), state.present, "present");
+        assert_eq!(set(self.store.has_many(&cids).unwrap()), state.present, "seed {seed}: present");
         let scanned: BTreeSet<_> = self.store.scan(None).unwrap().map(Result::unwrap).collect();
-        assert_eq!(scanned, members(state.present).map(|block| cids[usize::from(block)]).collect(), "scan");
+        assert_eq!(
+            scanned,
+            members(state.present).map(|block| cids[usize::from(block)]).collect(),
+            "seed {seed}: scan"
+        );
         let mut heads = self.operations(state.heads);
         heads.sort_unstable();
-        assert_eq!(self.store.heads(&Namespace::default()).unwrap(), heads, "heads");
+        assert_eq!(self.store.heads(&Namespace::default()).unwrap(), heads, "seed {seed}: heads");
         if let Some(snapshot) = &self.snapshot {
             let shown = set(snapshot.has_many(&cids).unwrap());
-            assert_eq!(state.reader.seen & !shown, 0, "the snapshot lost something");
+            assert_eq!(state.reader.seen & !shown, 0, "seed {seed}: the snapshot lost something");
         }
         for (cycle, Collector { marked, grey, .. }) in self.cycles.iter().zip(state.collectors) {
             if let Some(cycle) = cycle.as_ref().filter(|_| grey == marked) {
                 let roots: BTreeSet<_> = cycle.roots().iter().copied().collect();
-                assert_eq!(roots, members(marked).map(|block| cids[usize::from(block)]).collect(), "roots");
+                assert_eq!(
+                    roots,
+                    members(marked).map(|block| cids[usize::from(block)]).collect(),
+                    "seed {seed}: roots"
+                );
             }
         }
     }
@@ -196,7 +204,7 @@ fn agree(store: &dyn Store, expire: Option<&dyn Fn(LeaseId)>, seed: u64, moves: 
         let expected = state.make(action, &Rules::ALL);
         let answered = stage.make(action, &before);
         assert_eq!(answered, expected, "seed {seed}: {action:?} in {before:?}");
-        stage.assert_shows(&state);
+        stage.assert_shows(&state, seed);
         let kind = format!("{action:?}");
         let kind = kind.split(' ').next().unwrap_or_default();
         answers.insert(format!("{kind} {answered:?}"));
