@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use mnem_backend_simple::SimpleStore;
 use mnem_core::cid::Codec;
@@ -27,7 +27,8 @@ const RACES: usize = 12;
 
 /// Blocks that everybody puts and one deletes, and how often each putter goes through them.
 const SHARED_BLOCKS: usize = 12;
-const ROUNDS: usize = 10;
+const ROUNDS: usize = 5;
+const PAUSE: Duration = Duration::from_millis(10);
 const DELETES_MAX: u64 = 40;
 
 fn children(test: &str, count: usize, place: &Path) -> Vec<Child> {
@@ -157,6 +158,7 @@ fn put_shared(store: &SimpleStore, who: usize) -> Vec<u128> {
                 }
             }
             began[number] = start;
+            thread::sleep(PAUSE); // else all is touched, always, and nothing is ever deleted
         }
     }
     began
