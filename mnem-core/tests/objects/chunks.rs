@@ -51,8 +51,10 @@ proptest! {
         length in 0..400_000usize,
         pieces in prop::collection::vec(prop_oneof![1..100usize, 1..70_000usize], 1..6),
     ) {
-        let content = content("pieces", length);
-        prop_assert_eq!(lengths(&cut(&content, &pieces)), lengths(&whole(&content)));
+        // Zeros are cut at the greatest length only: there a byte too many shows.
+        for content in [content("pieces", length), vec![0; length]] {
+            prop_assert_eq!(lengths(&cut(&content, &pieces)), lengths(&whole(&content)));
+        }
     }
 }
 
