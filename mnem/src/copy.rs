@@ -10,14 +10,14 @@
 //! The source may be written to meanwhile: its snapshot fixes the heads that are copied. Blocks that come later may
 //! be copied or not.
 
-use mnem_core::Block;
-use mnem_core::codec::links;
-use mnem_core::port::{
-    BlockRead, BlockReadExt, CollectorError, HeadsError, HeadsUpdate, Lease, Namespace, Store, StoreError,
-    StoreSnapshot, Swap, WriteBatch,
-};
-use mnem_core::{Cid, OperationId};
 use std::collections::BTreeSet;
+
+use mnem_core::object::{Object as _, Operation};
+use mnem_core::port::{
+    BlockRead, CollectorError, HeadsError, HeadsUpdate, Lease, Namespace, Store, StoreError, StoreSnapshot,
+    Swap, WriteBatch,
+};
+use mnem_core::{Block, Cid, OperationId};
 
 use crate::progress::{Listener, Progress};
 
@@ -148,33 +148,39 @@ fn refuse_if_diverged(
     }
 }
 
-/// Takes out of `wanted` what `ids` reach in the source.
+/// Takes out of `wanted` what operations in the source descend from. Walks back along parents, and no further than
+/// the oldest of `wanted`.
 fn strike_ancestors(
     src: &dyn BlockRead,
     ids: &[OperationId],
     wanted: &mut BTreeSet<Cid>,
 ) -> Result<(), CopyError> {
-    // What the source does not have, it cannot reach: the walk is for heads that it knows.
-    for cid in wanted.iter().copied().collect::<Vec<_>>() {
-        if !src.has(&cid)? {
-            return Ok(());
-        }
+    let mut oldest = u64::MAX;
+    for cid in wanted.iter() {
+        // What the source does not have, it does not descend from.
+        let Some(operation) = operation(src, cid)? else { return Ok(()) };
+        oldest = oldest.min(operation.generation);
     }
-    let mut seen: BTreeSet<Cid> = ids.iter().map(|id| *id.cid()).collect();
-    let mut next: Vec<Cid> = seen.iter().copied().collect();
-    while let Some(cid) = next.pop() {
-        if wanted.is_empty() {
-            break;
+    let mut next: Vec<Cid> = ids.iter().map(|id| *id.cid()).collect();
+    let mut seen: BTreeSet<Cid> = next.iter().copied().collect();
+    while let Some(cid) = next.pop().filter(|_| !wanted.is_empty()) {
+        let Some(operation) = operation(src, &cid)? else { continue };
+        if operation.generation <= oldest {
+            continue;
         }
-        let block = src.require(&cid)?;
-        for link in links(cid.codec(), block.bytes()).unwrap_or_default() {
-            wanted.remove(&link);
-            if seen.insert(link) && src.has(&link)? {
-                next.push(link);
+        for parent in &operation.parents {
+            wanted.remove(parent.cid());
+            if seen.insert(*parent.cid()) {
+                next.push(*parent.cid());
             }
         }
     }
     Ok(())
+}
+
+/// Returns the operation under `cid`; `None` if there is none.
+fn operation(src: &dyn BlockRead, cid: &Cid) -> Result<Option<Operation>, CopyError> {
+    Ok(src.get(cid)?.and_then(|block| Operation::from_block(&block).ok()))
 }
 
 /// Why a copy did not finish. What was copied stays: the next copy goes on from there.

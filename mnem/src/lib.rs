@@ -28,7 +28,7 @@ pub use error::Error;
 pub use mnem_core::{
     ActorId, BLOCK_BYTES_MAX, Block, Blockstore, ChangeId, Cid, CidClass, CidError, CidMismatch, Codec,
     Collector, CommitId, EdgeId, EntityId, HashAlgorithm, NodeId, OpHeadsStore, OperationId, RepoId,
-    SessionId, SideTable, Store, codec, port,
+    SessionId, SideTable, Store, codec, memory, object, port, tree, value,
 };
 pub use open::{init, open, open_or_init};
 pub use progress::{Listener, Progress, quiet};

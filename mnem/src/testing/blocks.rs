@@ -170,10 +170,10 @@ pub(super) fn s6_many_answer_in_the_order_of_the_question(lab: &dyn Lab) -> Chec
     let store = lab.open()?;
     let stored = blocks("stored", 60);
     store.put_many(&stored)?;
-    // Up, down, repeated, and every third one absent.
+    // Up, down, repeated at once and later, and some absent.
     let mut asked: Vec<Option<&Block>> = Vec::new();
     for (at, block) in stored.iter().enumerate() {
-        asked.push(Some(block));
+        asked.extend([Some(block), Some(block)]);
         asked.push(Some(&stored[59 - at]));
         asked.push(None);
     }
