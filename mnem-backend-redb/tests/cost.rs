@@ -60,6 +60,23 @@ fn what_is_there_is_stored_again_for_nothing() {
 }
 
 #[test]
+fn first_write_of_a_handle_marks_the_file_and_storing_again_is_no_write() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(used(folder.path()));
+    let (store, counters) = counted(folder.path());
+    let (_, cost) = counters.of(|| {
+        store.put_many(&[block(0, 100), block(0, 100)]).unwrap();
+        store.put_leased(&store.lease(&[]).unwrap(), &[block(0, 100)]).unwrap();
+        store.sync().unwrap();
+    });
+    assert_eq!((cost.writes, cost.syncs), (0, 0), "the file is not even marked");
+    let (_, cost) = counters.of(|| store.put(&block(1, 100)).unwrap());
+    assert_eq!((cost.writes, cost.syncs - cost.growths), (1, 1), "the mark");
+    let (_, cost) = counters.of(|| store.sync().unwrap());
+    assert_eq!(cost.syncs, 1);
+}
+
+#[test]
 fn puts_sync_nothing_until_asked_or_until_there_is_much() {
     let folder = tempfile::tempdir().unwrap();
     let (store, counters) = used(folder.path());
