@@ -5,7 +5,8 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use mnem_core::port::{BlockRead, Blockstore, CidStream, Fault, StoreError, check_size};
+use mnem_core::collection::Stale;
+use mnem_core::port::{BlockRead, Blockstore, CidStream, Fault, LeaseId, StoreError, check_size};
 use mnem_core::{Block, Cid};
 use redb::{ReadTransaction, ReadableTable, Table, WriteTransaction};
 
@@ -60,18 +61,30 @@ pub(crate) fn insert(transaction: &WriteTransaction, blocks: &[Block]) -> Result
 }
 
 impl Inner {
-    /// Stores what is not there. Whoever must know of the put has noted it before.
-    pub(crate) fn put(&self, blocks: &[Block]) -> Result<(), StoreError> {
+    /// Stores what is not there, under a lease or under none.
+    pub(crate) fn put(&self, lease: Option<LeaseId>, blocks: &[Block]) -> Result<(), StoreError> {
+        check_size(blocks)?;
+        self.check_writable()?;
         let cids: Vec<Cid> = blocks.iter().map(|block| *block.cid()).collect();
+        // Locked until the look is over: a cycle begins, and a delete decides, before this put or after it.
+        let there =
+            self.read_guarded(|transaction, collection| match collection.record_put(lease, &cids) {
+                Ok(()) => Ok(Ok(has_many(&transaction, &cids)?)),
+                Err(stale) => Ok(Err(stale)),
+            })??;
         // Most puts of a graph that changes little are repeated: these cost a look and no transaction.
-        if self.read(|transaction| has_many(transaction, &cids))?.into_iter().all(|there| there) {
+        if there.into_iter().all(|there| there) {
             return Ok(());
         }
-        self.write(Durable::Later, |transaction| {
+        let put: Result<(), Stale> = self.write(Durable::Later, |transaction| {
+            // Once more: a cycle may have begun since, and none begins before this transaction ends.
+            if let Err(stale) = self.collection().record_put(lease, &cids) {
+                return Ok((Err(stale), Outcome::Abort));
+            }
             let weight = insert(transaction, blocks)?;
-            Ok(((), if weight == 0 { Outcome::Abort } else { Outcome::Commit(weight) }))
+            Ok((Ok(()), if weight == 0 { Outcome::Abort } else { Outcome::Commit(weight) }))
         })?;
-        Ok(())
+        Ok(put?)
     }
 }
 
@@ -107,10 +120,7 @@ impl Blockstore for RedbStore {
     }
 
     fn put_many(&self, blocks: &[Block]) -> Result<(), StoreError> {
-        check_size(blocks)?;
-        self.inner.check_writable()?;
-        self.inner.collection().record_put(None, blocks.iter().map(Block::cid))?;
-        self.inner.put(blocks)
+        self.inner.put(None, blocks)
     }
 
     fn sync(&self) -> Result<(), StoreError> {

@@ -51,13 +51,10 @@ impl Store for RedbStore {
     fn snapshot(&self) -> Result<Box<dyn StoreSnapshot>, StoreError> {
         let inner = &self.inner;
         let lease = LeaseId::fresh();
-        let transaction = {
-            let mut collection = inner.collection();
-            let transaction = inner.begin_read()?;
-            let heads = inner.contain(|| heads::all(&transaction.open_table(OP_HEADS)?, inner.at()))?;
-            collection.grant(lease, &heads, &heads)?;
-            transaction
-        };
+        let transaction = inner.read_guarded(|transaction, collection| {
+            let heads = heads::all(&transaction.open_table(OP_HEADS)?, inner.at())?;
+            Ok(collection.grant(lease, &heads, &heads).map(|()| transaction))
+        })??;
         let lease = Lease::new(lease, keeper(inner));
         let pinned = Arc::new(Pinned { transaction, inner: Arc::clone(inner) });
         Ok(Box::new(Snapshot { pinned, lease }))
@@ -71,18 +68,15 @@ impl Store for RedbStore {
 impl Collector for RedbStore {
     fn lease(&self, roots: &[Cid]) -> Result<Lease, CollectorError> {
         let lease = LeaseId::fresh();
-        let mut collection = self.inner.collection();
-        let heads =
-            self.inner.read(|transaction| heads::all(&transaction.open_table(OP_HEADS)?, self.inner.at()))?;
-        collection.grant(lease, roots, &heads)?;
+        self.inner.read_guarded(|transaction, collection| {
+            let heads = heads::all(&transaction.open_table(OP_HEADS)?, self.inner.at())?;
+            Ok(collection.grant(lease, roots, &heads))
+        })??;
         Ok(Lease::new(lease, keeper(&self.inner)))
     }
 
     fn put_leased(&self, lease: &Lease, blocks: &[Block]) -> Result<(), StoreError> {
-        check_size(blocks)?;
-        self.inner.check_writable()?;
-        self.inner.collection().record_put(Some(lease.id()), blocks.iter().map(Block::cid))?;
-        self.inner.put(blocks)
+        self.inner.put(Some(lease.id()), blocks)
     }
 
     fn begin_cycle(&self) -> Result<Cycle, CollectorError> {

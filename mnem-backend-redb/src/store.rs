@@ -5,8 +5,9 @@
 //!  D2  What is visible and not yet durable is at most [`UNSYNCED_BYTES_MAX`] and one call's worth.
 //!  D3  What `written` counted when it was copied to `synced` is durable.
 //!
-//! Lock order: `db` for reading, then a write transaction, then `collection`. Nobody who holds `collection` waits
-//! for a write transaction or a sync of a commit: ending a lease is quick.
+//! Lock order: `db` for reading, then a write transaction, then `collection`; each is kept until the work is done, so
+//! that compaction, which waits for `db`, comes before or after all of it. Nobody who holds `collection` waits for a
+//! write transaction or a sync of a commit: ending a lease is quick.
 //!
 //! Used by: the ports' modules, each of which implements one or two for [`RedbStore`]. Threads: any.
 
@@ -119,9 +120,17 @@ impl Inner {
         self.contain(|| call(&self.db().begin_read()?))
     }
 
-    /// Fixes what is visible now.
-    pub(crate) fn begin_read(&self) -> Result<ReadTransaction, Fault> {
-        self.contain(|| Ok(self.db().begin_read()?))
+    /// Runs `call` on what is visible now, with the bookkeeping locked: no cycle begins and no delete decides
+    /// meanwhile.
+    pub(crate) fn read_guarded<T>(
+        &self,
+        call: impl FnOnce(ReadTransaction, &mut Collection) -> Result<T, Trouble>,
+    ) -> Result<T, Fault> {
+        self.contain(|| {
+            let db = self.db();
+            let mut collection = self.collection();
+            call(db.begin_read()?, &mut collection)
+        })
     }
 
     /// Runs `call` and turns what redb reports, or panics with, into a fault.
@@ -149,7 +158,8 @@ impl Inner {
         self.check_writable()?;
         self.contain(|| {
             self.open_gate()?;
-            let transaction = self.db().begin_write()?;
+            let db = self.db();
+            let transaction = db.begin_write()?;
             let (value, outcome) = call(&transaction)?;
             match outcome {
                 Outcome::Commit(weight) if weight > 0 || self.unsynced() > 0 => {
@@ -171,7 +181,8 @@ impl Inner {
         self.check_writable()?;
         let value = self.contain(|| {
             self.open_gate()?;
-            let transaction = self.db().begin_write()?;
+            let db = self.db();
+            let transaction = db.begin_write()?;
             let collection = self.collection();
             let (value, outcome) = call(&transaction, &collection)?;
             match outcome {
