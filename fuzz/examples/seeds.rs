@@ -62,13 +62,40 @@ fn blocks() -> Vec<Vec<u8>> {
     blocks
 }
 
+/// Small trees' nodes.
+fn nodes() -> Vec<Vec<u8>> {
+    let node = |level: u64, entries: u8| {
+        block(|writer| {
+            writer.map(2);
+            writer.text("e");
+            writer.list(usize::from(entries));
+            for key in 0..entries {
+                writer.list(if level == 0 { 2 } else { 3 });
+                writer.bytes(&[key]);
+                writer.link(&Cid::of_class(CidClass::DagCborBlake3, &[key]));
+                if level > 0 {
+                    writer.uint(u64::from(key) + 1);
+                }
+            }
+            writer.text("l");
+            writer.uint(level);
+        })
+    };
+    [(0, 0), (0, 1), (0, 3), (0, 30), (1, 1), (1, 2), (1, 30), (255, 2), (256, 2)]
+        .map(|(level, entries)| node(level, entries))
+        .to_vec()
+}
+
 fn main() -> std::io::Result<()> {
     let texts =
         cids().into_iter().filter_map(|cid| Some(Cid::from_bytes(&cid).ok()?.to_string().into_bytes()));
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
-    for (target, seeds) in
-        [("cid", cids().into_iter().chain(texts).collect()), ("decode", blocks()), ("links", blocks())]
-    {
+    for (target, seeds) in [
+        ("cid", cids().into_iter().chain(texts).collect::<Vec<_>>()),
+        ("decode", blocks()),
+        ("links", blocks()),
+        ("tree_node", nodes()),
+    ] {
         let folder = corpus.join(target);
         fs::create_dir_all(&folder)?;
         for (index, seed) in seeds.iter().enumerate() {

@@ -2,3 +2,6 @@
 
 #[path = "../../mnem-core/tests/codec_laws/mod.rs"]
 pub mod codec_laws;
+
+#[path = "../../mnem-core/tests/tree_laws/mod.rs"]
+pub mod tree_laws;
