@@ -159,7 +159,7 @@ fn forge(draw: &mut Draw<'_>, earlier: &[Forged]) -> Forged {
             body.list(3);
             body.bytes(&key);
             body.link(child.block.cid());
-            body.uint(stated);
+            write_any_count(&mut body, stated);
             count = count.wrapping_add(stated);
             entries += 1;
             last = key;
@@ -174,6 +174,14 @@ fn forge(draw: &mut Draw<'_>, earlier: &[Forged]) -> Forged {
     writer.text("l");
     writer.uint(u64::from(stated));
     Forged { block: Block::new(Codec::DagCbor, writer.into_bytes()), level, last, count }
+}
+
+/// Writes a count, also one that has no place in our own objects.
+fn write_any_count(writer: &mut Writer, count: u64) {
+    match i64::try_from(count) {
+        Ok(_) => writer.uint(count),
+        Err(_) => writer.encoded(&[&[0x1b][..], &count.to_be_bytes()].concat()),
+    }
 }
 
 /// Reads a tree in every way. If it can be read, it is what its content makes; if not, nothing but an error comes of it.
