@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mnem_core::port::{
-    Collector, CollectorError, Cycle, Deleted, Fault, Lease, LeaseId, LeaseKeeper, StoreError,
+    Collector, CollectorError, Cycle, Deleted, Fault, Lease, LeaseId, LeaseKeeper, Namespace, StoreError,
 };
 use mnem_core::{Block, Cid};
 use mnem_vfs::{LockKind, VfsFile, VfsFileExt};
@@ -269,6 +269,7 @@ impl Inner {
         let mut collecting = self.collecting();
         let alone = self.lock_alone()?;
         self.clean_temps()?;
+        self.sync_heads()?;
         let mut roots: BTreeSet<Cid> = self.all_heads()?.values().flatten().map(|head| *head.cid()).collect();
         let mut touched = BTreeSet::new();
         for lease in self.lease_numbers()? {
@@ -295,6 +296,16 @@ impl Inner {
         // The newest keeps the count; what the older ones noted is of no use any more.
         before.iter().try_for_each(|older| self.disk.remove_tree(&self.layout.cycle(*older)))?;
         Ok((number, roots.into_iter().collect()))
+    }
+
+    /// Makes durable what the heads are now. A process that was killed may have changed them without a sync: if its
+    /// change were lost after a delete, a head would come back without what it reaches.
+    fn sync_heads(&self) -> Result<(), Fault> {
+        if self.sync_all()? {
+            return Ok(());
+        }
+        let namespaces = self.disk.names(&self.layout.file("heads"), Namespace::new)?;
+        namespaces.iter().try_for_each(|namespace| self.sync_folder(&self.layout.heads(namespace)))
     }
 
     /// Deletes one batch. Its removals are durable before the next batch begins: children never go before parents.
