@@ -61,7 +61,7 @@ impl RedbStore {
         }
         // What is no store, or is in use, is refused as that.
         drop(RedbStore::open(path)?);
-        Err(OpenError::NotAStore { at: path.display().to_string(), found: "it holds a store already" })
+        Err(OpenError::Exists { at: path.display().to_string() })
     }
 
     /// Opens the store at `path`, or makes one where nothing is. Its folder must be there.

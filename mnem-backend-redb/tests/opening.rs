@@ -106,10 +106,7 @@ fn init_makes_a_store_only_where_nothing_is() {
     let store = RedbStore::init(&path).unwrap();
     assert!(matches!(RedbStore::init(&path), Err(OpenError::Locked { .. })));
     drop(store);
-    assert!(matches!(
-        RedbStore::init(&path),
-        Err(OpenError::NotAStore { found: "it holds a store already", .. })
-    ));
+    assert!(matches!(RedbStore::init(&path), Err(OpenError::Exists { .. })));
     assert!(matches!(
         RedbStore::init(folder.path()),
         Err(OpenError::NotAStore { found: "it is a folder", .. })

@@ -70,7 +70,7 @@ fn open(disk: Disk, path: &Path, how: How) -> Result<SimpleStore, OpenError> {
     let layout = Layout::new(path);
     match look(&disk, &layout)? {
         Found::Store if !how.may_exist => {
-            return Err(OpenError::NotAStore { at: at(), found: "it holds a store already" });
+            return Err(OpenError::Exists { at: at() });
         }
         Found::Store => {}
         Found::Nothing if !how.may_make => return Err(OpenError::Missing { at: at() }),

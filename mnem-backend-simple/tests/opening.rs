@@ -93,7 +93,7 @@ fn the_marker_says_what_can_be_opened() {
 fn init_refuses_a_place_that_holds_a_store() {
     let folder = tempfile::tempdir().unwrap();
     drop(SimpleStore::init(folder.path()).unwrap());
-    assert!(matches!(SimpleStore::init(folder.path()), Err(OpenError::NotAStore { .. })));
+    assert!(matches!(SimpleStore::init(folder.path()), Err(OpenError::Exists { .. })));
     SimpleStore::open(folder.path()).unwrap();
 }
 

@@ -1,6 +1,8 @@
 //! What any call of mnem can fail with: one variant for each port, and one for each way to ask for the wrong thing.
 
 use mnem_core::port::{CollectorError, Fault, HeadsError, OpenError, SideError, StoreError};
+use mnem_core::repo::RepoError;
+use mnem_core::value::ValueError;
 
 use crate::copy::CopyError;
 use crate::url::BadUrl;
@@ -27,6 +29,12 @@ pub enum Error {
     /// A lease was not granted, or a collection could not go on.
     #[error(transparent)]
     Collector(#[from] CollectorError),
+    /// The repository could not answer or change.
+    #[error(transparent)]
+    Repo(#[from] RepoError),
+    /// What was given is no value, or a property is not what it was taken for.
+    #[error(transparent)]
+    Value(#[from] ValueError),
     /// A copy did not finish.
     #[error(transparent)]
     Copy(#[from] CopyError),
@@ -53,6 +61,8 @@ impl Error {
             Error::Side(SideError::TooLarge { .. }) => "too-large",
             Error::Collector(CollectorError::Fault(fault)) => fault_code(fault),
             Error::Collector(CollectorError::Stale) => "stale",
+            Error::Repo(error) => repo_code(error),
+            Error::Value(_) => "value",
             Error::Copy(CopyError::Store(error)) => store_code(error),
             Error::Copy(CopyError::Heads(error)) => heads_code(error),
             Error::Copy(CopyError::Stopped) => "stopped",
@@ -70,10 +80,37 @@ fn open_code(error: &OpenError) -> &'static str {
     match error {
         OpenError::Missing { .. } => "missing",
         OpenError::NotAStore { .. } => "not-a-store",
+        OpenError::Exists { .. } => "exists",
+        OpenError::NotPermitted { .. } => "not-permitted",
         OpenError::OtherKind { .. } => "other-kind",
         OpenError::NewerFormat { .. } => "newer-format",
         OpenError::Locked { .. } => "locked",
         OpenError::Fault(fault) => fault_code(fault),
+        _ => "other",
+    }
+}
+
+fn repo_code(error: &RepoError) -> &'static str {
+    match error {
+        RepoError::NoRepository { .. } => "no-repository",
+        RepoError::Exists { .. } => "exists",
+        RepoError::Newer { .. } => "newer-format",
+        RepoError::Revision { .. } => "bad-revision",
+        RepoError::Unknown { .. } => "unknown",
+        RepoError::Ambiguous { .. } => "ambiguous",
+        RepoError::BeforeTheFirst { .. } | RepoError::NothingBy { .. } => "nothing-there",
+        RepoError::NoSuchEntity { .. } => "no-such-entity",
+        RepoError::MissingEnd { .. } => "missing-end",
+        RepoError::Taken { .. } | RepoError::NameTaken { .. } => "taken",
+        RepoError::InConflict { .. } => "in-conflict",
+        RepoError::Changed { .. } => "changed",
+        RepoError::BadName { .. } => "bad-name",
+        RepoError::TimeTooFarAhead { .. } => "time-too-far-ahead",
+        RepoError::Pruned { .. } => "pruned",
+        RepoError::Value(_) => "value",
+        RepoError::Damaged { .. } | RepoError::Tree(_) => "corrupt",
+        RepoError::Store(error) => store_code(error),
+        RepoError::Contended { .. } => "contended",
         _ => "other",
     }
 }

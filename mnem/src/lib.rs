@@ -1,35 +1,48 @@
-//! mnem: opens a store by URL, copies between stores, and lets your tests run on every backend.
+//! mnem: git for what a program knows.
+//!
+//! Facts are recorded in transactions. A commit is one atomic, durable step; every state that ever was can be read like
+//! the present one.
 //!
 //! ```
-//! use mnem::{Block, Codec};
+//! use mnem::{Actor, props};
 //!
-//! let store = mnem::open("memory:")?;
-//! let block = Block::new(Codec::Raw, &b"hello"[..]);
-//! store.put(&block)?;
-//! assert_eq!(store.get(block.cid())?, Some(block));
+//! let repo = mnem::open_or_init("memory:")?; // or simple:PATH, redb:PATH
+//! let mut tx = repo.begin(&Actor::named("curator"))?;
+//! let ada = tx.add_node("Person", props! { name: "Ada", born: 1815 })?;
+//! let engine = tx.add_node("Machine", props! { name: "Engine" })?;
+//! tx.add_edge(ada, "described", engine, props! { year: 1843 })?;
+//! let now = tx.commit("What Ada worked on")?; // durable and visible when it returns
+//! for edge in now.edges_out(ada, "described")? {
+//!     assert_eq!(now.require(edge?.dst)?.get::<&str>("name")?, "Engine");
+//! }
 //! # Ok::<(), mnem::Error>(())
 //! ```
 //!
-//! * [`open`], [`init`], [`open_or_init`]: from a URL to a [`Store`].
-//! * [`copy`](copy()): everything from one store into another, of whichever kinds.
+//! * [`open`], [`init`], [`open_or_init`]: from a URL to a [`Repo`]. It opens states and moves names; a [`Snapshot`] reads
+//!   one state, a [`Transaction`] makes a commit. Others may commit meanwhile, in this process or, on backends that
+//!   allow it, in another: the work of both stays, and what they disagree on is a conflict that can be read and settled.
+//! * [`store`]: the stores below, by URL; [`copy`](copy()) takes everything from one into another, of whichever kinds.
 //! * [`testing`] (feature `testing`): the conformance suite for backends, and `each_backend` for your own tests.
 //! * [`port`]: what a backend promises, by number.
 
 pub mod copy;
 mod error;
-mod open;
 mod progress;
+mod repo;
+pub mod store;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod url;
 
 pub use copy::{Copied, CopyError, copy};
 pub use error::Error;
+pub use mnem_core::props;
+pub use mnem_core::repo::{Actor, Options, Repo, RepoError, Revision, Snapshot, Transaction};
 pub use mnem_core::{
     ActorId, BLOCK_BYTES_MAX, Block, Blockstore, ChangeId, Cid, CidClass, CidError, CidMismatch, Codec,
     Collector, CommitId, EdgeId, EntityId, HashAlgorithm, NodeId, OpHeadsStore, OperationId, RepoId,
     SessionId, SideTable, Store, codec, memory, object, port, tree, value,
 };
-pub use open::{init, open, open_or_init};
 pub use progress::{Listener, Progress, quiet};
+pub use repo::{init, open, open_or_init, system_options};
 pub use url::{BadUrl, StoreUrl};

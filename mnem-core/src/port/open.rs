@@ -1,5 +1,7 @@
 //! Opening: what a place says it is, and why it cannot be opened.
 
+use std::io;
+
 use super::fault::Fault;
 
 /// What the file `mnem-store` in a store's folder says: one line, `mnem KIND FORMAT`.
@@ -54,6 +56,23 @@ pub enum OpenError {
         /// What is there instead.
         found: &'static str,
     },
+    /// There is a store already where a new one was to be made.
+    #[error("there is a store at {at} already; open it")]
+    Exists {
+        /// The place.
+        at: String,
+    },
+    /// The system does not let this program at it.
+    #[error("may not {action} {at}; change its permissions, or, if it can be read, open it for reading only")]
+    NotPermitted {
+        /// What was tried.
+        action: &'static str,
+        /// On what.
+        at: String,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
     /// Another backend made this store. Open it as what it is.
     #[error("{at} is a {found} store, not a {wanted} store; open it as {found}:{at}")]
     OtherKind {
@@ -86,12 +105,36 @@ pub enum OpenError {
     },
     /// The medium failed, or what is there is damaged.
     #[error(transparent)]
-    Fault(#[from] Fault),
+    Fault(Fault),
+}
+
+impl From<Fault> for OpenError {
+    fn from(fault: Fault) -> OpenError {
+        match fault {
+            Fault::Io { action, at, source }
+                if matches!(
+                    source.kind(),
+                    io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem
+                ) =>
+            {
+                OpenError::NotPermitted { action, at, source }
+            }
+            other => OpenError::Fault(other),
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_place_that_may_not_be_written_is_told_from_one_that_fails() {
+        let open = |kind: io::ErrorKind| OpenError::from(Fault::io("open", "there", kind.into()));
+        assert!(matches!(open(io::ErrorKind::PermissionDenied), OpenError::NotPermitted { .. }));
+        assert!(matches!(open(io::ErrorKind::ReadOnlyFilesystem), OpenError::NotPermitted { .. }));
+        assert!(matches!(open(io::ErrorKind::Other), OpenError::Fault(Fault::Io { .. })));
+    }
 
     #[test]
     fn marker_round_trips_and_has_one_text() {

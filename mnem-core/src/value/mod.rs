@@ -15,6 +15,7 @@
 
 mod codec;
 mod convert;
+mod display;
 mod error;
 mod float;
 mod list;

@@ -1,4 +1,4 @@
-//! From a URL to a store: the one place that knows every backend by name.
+//! Stores by URL, for who works below repositories: the one place that knows every backend by name.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -69,14 +69,7 @@ fn redb(path: &Path, how: How) -> Result<Arc<dyn Store>, Error> {
     let store = match how {
         How::Open => RedbStore::open(path)?,
         How::OpenOrInit => open_or_init(path)?,
-        How::Init => match RedbStore::open(path) {
-            Err(OpenError::Missing { .. }) => open_or_init(path)?,
-            Err(error) => return Err(error.into()),
-            Ok(_) => {
-                let at = path.display().to_string();
-                return Err(OpenError::NotAStore { at, found: "it holds a store already" }.into());
-            }
-        },
+        How::Init => RedbStore::init(path)?,
     };
     Ok(Arc::new(store))
 }
