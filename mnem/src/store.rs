@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use mnem_core::Store;
 use mnem_core::memory::MemoryStore;
+#[cfg(feature = "simple")]
 use mnem_core::port::OpenError;
 
 use crate::error::Error;

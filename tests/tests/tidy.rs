@@ -257,6 +257,47 @@ fn nothing_names_the_machine_it_was_written_on() {
     }
 }
 
+/// The code of a file without comments, and without its tests, which may use what they like.
+fn without_tests(code: &str) -> String {
+    let code = code.split("#[cfg(test)]").next().unwrap_or(code);
+    code.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn core_has_no_files_clocks_threads_environment_or_terminal() {
+    let words = [
+        "std::fs",
+        "std::env",
+        "std::net",
+        "std::process",
+        "std::thread",
+        "SystemTime",
+        "Instant",
+        "println!",
+        "eprint",
+    ];
+    for path in with_extension("rs").into_iter().filter(|path| path.starts_with("mnem-core/src")) {
+        let code = read(&path);
+        let used = words.iter().find(|word| without_tests(&code).contains(**word));
+        assert!(used.is_none() || path.ends_with("tests.rs"), "{} uses {}", path.display(), used.unwrap());
+    }
+}
+
+#[test]
+fn files_are_reached_through_the_seam_alone() {
+    let through_the_seam = |path: &Path| {
+        path.starts_with("mnem-backend-simple/src")
+            || path.starts_with("mnem-backend-native/src")
+            || (path.starts_with("mnem-vfs/src") && !path.ends_with("real.rs"))
+    };
+    for path in with_extension("rs").into_iter().filter(|path| through_the_seam(path)) {
+        let code = read(&path);
+        let around =
+            ["std::fs", "fs::File", "rustix::fs"].iter().find(|word| without_tests(&code).contains(**word));
+        assert!(around.is_none(), "{} goes around it with {}", path.display(), around.unwrap());
+    }
+}
+
 #[test]
 fn unsafe_code_is_where_a_decision_names_it() {
     let decisions: String = with_extension("md")
