@@ -9,7 +9,9 @@ use mnem_core::memory::MemoryStore;
 use mnem_core::port::OpenError;
 
 use crate::error::Error;
-use crate::url::{BadUrl, StoreUrl};
+#[cfg(not(all(feature = "simple", feature = "redb", feature = "native")))]
+use crate::url::BadUrl;
+use crate::url::StoreUrl;
 
 /// Opens the store that is there. Creates nothing. A store in memory is always new.
 pub fn open(url: &str) -> Result<Arc<dyn Store>, Error> {
@@ -38,10 +40,11 @@ fn at(url: &StoreUrl, how: How) -> Result<Arc<dyn Store>, Error> {
         StoreUrl::Memory => Ok(Arc::new(MemoryStore::new())),
         StoreUrl::Simple(path) => simple(path, how),
         StoreUrl::Redb(path) => redb(path, how),
-        StoreUrl::Native(_) => Err(not_built_in("native", "use simple:PATH or redb:PATH")),
+        StoreUrl::Native(path) => native(path, how),
     }
 }
 
+#[cfg(not(all(feature = "simple", feature = "redb", feature = "native")))]
 fn not_built_in(kind: &'static str, hint: &'static str) -> Error {
     Error::Url(BadUrl::NotBuiltIn { kind, hint })
 }
@@ -78,6 +81,23 @@ fn redb(path: &Path, how: How) -> Result<Arc<dyn Store>, Error> {
 #[cfg(not(feature = "redb"))]
 fn redb(_: &Path, _: How) -> Result<Arc<dyn Store>, Error> {
     Err(not_built_in("redb", "build mnem with the feature `redb`"))
+}
+
+#[cfg(feature = "native")]
+fn native(path: &Path, how: How) -> Result<Arc<dyn Store>, Error> {
+    use mnem_backend_native::{StorageEngine, StorageOptions};
+    let options = StorageOptions::default();
+    let store = match how {
+        How::Open => StorageEngine::open(path, options)?,
+        How::Init => StorageEngine::init(path, options)?,
+        How::OpenOrInit => StorageEngine::open_or_init(path, options)?,
+    };
+    Ok(Arc::new(store))
+}
+
+#[cfg(not(feature = "native"))]
+fn native(_: &Path, _: How) -> Result<Arc<dyn Store>, Error> {
+    Err(not_built_in("native", "build mnem with the feature `native`"))
 }
 
 /// Says whether a store of redb is at `path`. Folders say for themselves what they are; a file does not.

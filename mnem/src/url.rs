@@ -11,7 +11,7 @@ use std::str::FromStr;
 /// | `memory:`     | in memory, empty at first, gone with its last handle       |
 /// | `simple:PATH` | plain files in the folder PATH, readable with any tool     |
 /// | `redb:PATH`   | PATH is one redb file                                      |
-/// | `native:PATH` | the engine of mnem's own; not built into this version      |
+/// | `native:PATH` | pages and a log of mnem's own in the folder PATH           |
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum StoreUrl {
@@ -80,7 +80,7 @@ pub enum BadUrl {
         text: String,
     },
     /// No backend has this name.
-    #[error("`{kind}` is no kind of store; there are memory:, simple:PATH, redb:PATH")]
+    #[error("`{kind}` is no kind of store; there are memory:, simple:PATH, redb:PATH, native:PATH")]
     UnknownKind {
         /// The name.
         kind: String,

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use mnem::Store;
 use mnem::port::OpenError;
 use mnem::testing::{Abilities, Lab};
+use mnem_backend_native::{Compression, StorageEngine, StorageOptions};
 use mnem_backend_simple::SimpleStore;
 use mnem_vfs::sim::Crash;
 use mnem_vfs::{Kind, SimVfs, Vfs as _};
@@ -136,6 +137,21 @@ sim_lab! {
 sim_lab! {
     /// redb on the simulated disk.
     SimRedbLab, "redb on a simulated disk", Abilities { shares: false, ..ALL }, redb::crash, open_redb
+}
+
+sim_lab! {
+    /// Pages and a log on the simulated disk, with small limits, so that the log goes round.
+    SimNativeLab, "native on a simulated disk", Abilities { shares: false, ..ALL }, Crash::random, open_native
+}
+
+fn open_native(disk: SimVfs) -> Result<Arc<dyn Store>, OpenError> {
+    let options = StorageOptions {
+        compression: Compression::None,
+        segment_bytes_max: 32 << 10,
+        checkpoint_bytes: 64 << 10,
+        ..StorageOptions::default()
+    };
+    Ok(Arc::new(StorageEngine::open_or_init_with(Arc::new(disk), "/store", options)?))
 }
 
 fn open_simple(disk: SimVfs) -> Result<Arc<dyn Store>, OpenError> {

@@ -3,13 +3,15 @@
 //! The real disk cannot lose its power, so the durable backends appear twice: as they are used, and on the
 //! simulated disk.
 
-use mnem::testing::{MemoryLab, RedbLab, SimpleLab};
-use mnem_tests::{SimRedbLab, SimSimpleLab};
+use mnem::testing::{MemoryLab, NativeLab, RedbLab, SimpleLab};
+use mnem_tests::{SimNativeLab, SimRedbLab, SimSimpleLab};
 
 mnem::conformance! {
     memory: MemoryLab::new(),
     simple: SimpleLab::new(),
     redb: RedbLab::new(),
+    native: NativeLab::new(),
     simple_simulated: SimSimpleLab::new(),
     redb_simulated: SimRedbLab::new(),
+    native_simulated: SimNativeLab::new(),
 }

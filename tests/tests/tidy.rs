@@ -67,8 +67,19 @@ fn crates_use_only_what_they_may() {
         ("mnem-vfs", vec![]),
         ("mnem-backend-simple", vec!["mnem-core", "mnem-vfs"]),
         ("mnem-backend-redb", vec!["mnem-core"]),
-        ("mnem", vec!["mnem-core", "mnem-backend-simple", "mnem-backend-redb"]),
-        ("tests", vec!["mnem", "mnem-core", "mnem-vfs", "mnem-backend-simple", "mnem-backend-redb"]),
+        ("mnem-backend-native", vec!["mnem-core", "mnem-vfs"]),
+        ("mnem", vec!["mnem-core", "mnem-backend-simple", "mnem-backend-redb", "mnem-backend-native"]),
+        (
+            "tests",
+            vec![
+                "mnem",
+                "mnem-core",
+                "mnem-vfs",
+                "mnem-backend-simple",
+                "mnem-backend-redb",
+                "mnem-backend-native",
+            ],
+        ),
     ]);
     let manifest = read(Path::new("Cargo.toml"));
     let members = manifest.lines().find(|line| line.starts_with("members")).unwrap();

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-#[cfg(any(feature = "simple", feature = "redb"))]
+#[cfg(any(feature = "simple", feature = "redb", feature = "native"))]
 use super::damage::damage_files;
 use super::lab::{Abilities, Lab};
 use crate::Store;
 use crate::port::OpenError;
 use mnem_core::memory::MemoryStore;
-#[cfg(any(feature = "simple", feature = "redb"))]
+#[cfg(any(feature = "simple", feature = "redb", feature = "native"))]
 use tempfile::TempDir;
 
 /// Returns a fresh lab of each backend that is built in.
@@ -19,6 +19,8 @@ pub fn labs() -> Vec<Box<dyn Lab>> {
         Box::new(SimpleLab::new()),
         #[cfg(feature = "redb")]
         Box::new(RedbLab::new()),
+        #[cfg(feature = "native")]
+        Box::new(NativeLab::new()),
     ]
 }
 
@@ -142,7 +144,51 @@ impl Lab for RedbLab {
     }
 }
 
-#[cfg(any(feature = "simple", feature = "redb"))]
+/// A store of pages and a log, in a folder that goes with the lab. Uncompressed, so that damage finds its bytes.
+#[cfg(feature = "native")]
+#[derive(Debug)]
+pub struct NativeLab {
+    folder: TempDir,
+}
+
+#[cfg(feature = "native")]
+impl NativeLab {
+    /// Makes a fresh one.
+    ///
+    /// # Panics
+    /// If the system gives no folder.
+    #[allow(clippy::new_without_default, reason = "it makes a folder: no value that is just there")]
+    pub fn new() -> NativeLab {
+        NativeLab { folder: folder() }
+    }
+}
+
+#[cfg(feature = "native")]
+impl Lab for NativeLab {
+    fn name(&self) -> &'static str {
+        "native"
+    }
+
+    fn abilities(&self) -> Abilities {
+        Abilities { keeps: true, damages: true, ..Abilities::NONE }
+    }
+
+    fn open(&self) -> Result<Arc<dyn Store>, OpenError> {
+        use mnem_backend_native::{Compression, StorageEngine, StorageOptions};
+        let options = StorageOptions { compression: Compression::None, ..StorageOptions::default() };
+        Ok(Arc::new(StorageEngine::open_or_init(self.folder.path().join("store"), options)?))
+    }
+
+    fn damage(&self, stored: &[u8], seed: u64) {
+        damage_files(self.folder.path(), stored, seed);
+    }
+
+    fn cut_power(&self, _: u64, _: u64) {
+        unreachable!("not declared");
+    }
+}
+
+#[cfg(any(feature = "simple", feature = "redb", feature = "native"))]
 fn folder() -> TempDir {
     tempfile::tempdir().unwrap_or_else(|error| panic!("no folder to test in: {error}"))
 }

@@ -1,0 +1,148 @@
+//! The data file: pages and groups, read through the pool and checked on the way.
+//!
+//! Invariant: what comes out of here passed its own checksum and the one that its parent states.
+//!
+//! Used by: `view`, `checkpoint`, `recovery`. Threads: any.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use mnem_core::port::Fault;
+use mnem_vfs::{VfsFile, VfsFileExt};
+
+use crate::bytes::StoreId;
+use crate::group::{GROUP_BYTES_MAX, Group, Locator};
+use crate::index::{Node, Nodes};
+use crate::metrics::Counters;
+use crate::page::{PAGE_SIZE, Page, PageId};
+use crate::pool::{BufferPool, Frame, FrameKey};
+use crate::superblock::Pointer;
+
+/// Most bytes of a group in the file: header and padding are less than a page.
+const STORED_BYTES_MAX: usize = GROUP_BYTES_MAX + PAGE_SIZE;
+
+/// The data file of an open store.
+pub(crate) struct DataFile {
+    pub(crate) file: Box<dyn VfsFile>,
+    pub(crate) path: PathBuf,
+    pub(crate) store: StoreId,
+    pub(crate) pool: BufferPool,
+    pub(crate) counters: Arc<Counters>,
+}
+
+impl DataFile {
+    pub(crate) fn fault(&self, action: &'static str, error: std::io::Error) -> Fault {
+        Fault::io(action, self.path.display().to_string(), error)
+    }
+
+    pub(crate) fn corrupt(&self, what: &'static str, place: impl fmt::Display) -> Fault {
+        Fault::Corrupt { what, at: format!("{}, {place}", self.path.display()) }
+    }
+
+    pub(crate) fn read(&self, offset: u64, length: usize) -> Result<Vec<u8>, Fault> {
+        let mut bytes = vec![0; length];
+        let read = self.file.read_up_to_at(&mut bytes, offset).map_err(|error| self.fault("read", error))?;
+        bytes.truncate(read);
+        Ok(bytes)
+    }
+
+    pub(crate) fn write(&self, offset: u64, bytes: &[u8]) -> Result<(), Fault> {
+        self.file.write_all_at(bytes, offset).map_err(|error| self.fault("write", error))
+    }
+
+    fn look_up(&self, key: &FrameKey) -> Option<Frame> {
+        let frame = self.pool.get(key);
+        let counter = if frame.is_some() { &self.counters.pool_hits } else { &self.counters.pool_misses };
+        counter.add(1);
+        frame
+    }
+
+    /// Reads the value that a leaf points at. `what` is what messages call it.
+    pub(crate) fn value(&self, locator: &Locator, what: &'static str) -> Result<Bytes, Fault> {
+        let group = self.group(locator, what)?;
+        if !group.is_intact() {
+            return Err(self.damaged(locator, what));
+        }
+        group.value(locator.slot).ok_or_else(|| self.damaged(locator, what))
+    }
+
+    /// The same for a caller who proves the value by its hash: damage beside it does no harm.
+    pub(crate) fn value_to_prove(&self, locator: &Locator, what: &'static str) -> Result<Bytes, Fault> {
+        let group = self.group(locator, what)?;
+        group.value(locator.slot).ok_or_else(|| self.damaged(locator, what))
+    }
+
+    /// Forgets a group that turned out wrong although it had passed its checks.
+    pub(crate) fn forget(&self, locator: &Locator) {
+        self.pool.remove(&group_key(locator));
+    }
+
+    pub(crate) fn damaged(&self, locator: &Locator, what: &'static str) -> Fault {
+        self.corrupt(what, format_args!("byte {}", locator.range().start))
+    }
+
+    fn group(&self, locator: &Locator, what: &'static str) -> Result<Arc<Group>, Fault> {
+        let key = group_key(locator);
+        if let Some(Frame::Group(group)) = self.look_up(&key) {
+            return Ok(group);
+        }
+        let range = locator.range();
+        let length =
+            usize::try_from(range.end - range.start).ok().filter(|length| *length <= STORED_BYTES_MAX);
+        let length = length.ok_or_else(|| self.damaged(locator, what))?;
+        let bytes = self.read(range.start, length)?;
+        let group = Group::decode(self.store, locator, &bytes).ok_or_else(|| self.damaged(locator, what))?;
+        let group = Arc::new(group);
+        if group.is_intact() {
+            self.pool.insert(key, Frame::Group(group.clone()));
+        }
+        Ok(group)
+    }
+
+    /// Puts a page into the pool that was just written.
+    pub(crate) fn keep(&self, at: Pointer, node: Node) {
+        self.pool.insert(node_key(at), Frame::Node(Arc::new(node)));
+    }
+}
+
+impl Nodes for DataFile {
+    fn node(&self, at: Pointer, level: u8) -> Result<Arc<Node>, Fault> {
+        let damaged = || self.corrupt("an index page", format_args!("page {}", at.page.0));
+        let checked = |node: &Arc<Node>| if node.level() == level { Ok(()) } else { Err(damaged()) };
+        if let Some(Frame::Node(node)) = self.look_up(&node_key(at)) {
+            checked(&node)?;
+            return Ok(node);
+        }
+        let offset = at.page.offset_bytes().ok_or_else(damaged)?;
+        let bytes = self.read(offset, PAGE_SIZE)?;
+        let page = Page::open(self.store, at.page, at.crc, bytes).map_err(|_| damaged())?;
+        let node = Arc::new(Node::new(page).ok_or_else(damaged)?);
+        checked(&node)?;
+        self.pool.insert(node_key(at), Frame::Node(node.clone()));
+        Ok(node)
+    }
+
+    fn node_in_memory(&self, at: Pointer, level: u8) -> Option<Arc<Node>> {
+        match self.pool.get(&node_key(at)) {
+            Some(Frame::Node(node)) if node.level() == level => Some(node),
+            _ => None,
+        }
+    }
+}
+
+fn node_key(at: Pointer) -> FrameKey {
+    let Pointer { page: PageId(page), crc } = at;
+    FrameKey::Node { page, crc }
+}
+
+fn group_key(locator: &Locator) -> FrameKey {
+    FrameKey::Group { granule: locator.granule, crc: locator.crc }
+}
+
+impl fmt::Debug for DataFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DataFile").field("path", &self.path).finish_non_exhaustive()
+    }
+}

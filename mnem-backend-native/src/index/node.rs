@@ -1,0 +1,191 @@
+//! One page of the index: entries in ascending order of their keys.
+//!
+//! Invariant: a [`Node`] was checked as a whole when it was made, so looking into it cannot fail.
+
+use bytes::Bytes;
+
+use crate::bytes::{StoreId, get, get_u16, put};
+use crate::keys::KEY_BYTES_MAX;
+use crate::page::{PAGE_HEADER_BYTES, PAGE_SIZE, Page, PageHeader, PageId, PageType};
+use crate::superblock::Pointer;
+
+/// Bytes of a value in an inner page: the child's page and checksum.
+const CHILD_BYTES: usize = 9;
+
+/// An entry takes its place in the table of offsets and two lengths beside its bytes.
+const OFFSET_BYTES: usize = 2;
+const ENTRY_HEADER_BYTES: usize = 4;
+
+/// Pages are filled so far, and not further: the next changes need not split them at once.
+const FILL_BYTES: usize = PAGE_SIZE * 9 / 10;
+
+/// A page that is filled less is joined with what follows it.
+const THIN_BYTES: usize = PAGE_SIZE * 2 / 5;
+
+const _: () = assert!(
+    PAGE_HEADER_BYTES + 3 * (OFFSET_BYTES + ENTRY_HEADER_BYTES + KEY_BYTES_MAX + 16) <= FILL_BYTES,
+    "any three entries fit a page: so a tree gets smaller from level to level"
+);
+
+/// A page of the index that passed every check.
+#[derive(Debug)]
+pub(crate) struct Node {
+    page: Page,
+}
+
+impl Node {
+    /// Checks the entries of a page.
+    pub(crate) fn new(page: Page) -> Option<Node> {
+        let node = Node { page };
+        (0..node.len()).try_for_each(|entry| node.check(entry))?;
+        let ascends = (1..node.len()).all(|entry| node.key(entry - 1) < node.key(entry));
+        (ascends && node.len() > 0).then_some(node)
+    }
+
+    fn check(&self, entry: usize) -> Option<()> {
+        let bytes = self.page.bytes();
+        let offset = PAGE_HEADER_BYTES + entry * OFFSET_BYTES;
+        let start = usize::from(get_u16(bytes.get(offset..offset + 2)?, 0..2));
+        let lengths = bytes.get(start..start + ENTRY_HEADER_BYTES)?;
+        let value = usize::from(get_u16(lengths, 2..4));
+        let length = usize::from(get_u16(lengths, 0..2)) + value;
+        bytes.get(start..start + ENTRY_HEADER_BYTES + length)?;
+        (self.level() == 0 || value == CHILD_BYTES).then_some(())
+    }
+
+    pub(crate) fn level(&self) -> u8 {
+        self.page.header().level
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        usize::from(self.page.header().count)
+    }
+
+    fn entry(&self, entry: usize) -> (usize, usize, usize) {
+        let bytes = self.page.bytes();
+        let offset = PAGE_HEADER_BYTES + entry * OFFSET_BYTES;
+        let start = usize::from(get_u16(bytes, offset..offset + 2));
+        let key = usize::from(get_u16(bytes, start..start + 2));
+        let value = usize::from(get_u16(bytes, start + 2..start + 4));
+        (start + ENTRY_HEADER_BYTES, key, value)
+    }
+
+    pub(crate) fn key(&self, entry: usize) -> &[u8] {
+        let (start, key, _) = self.entry(entry);
+        &self.page.bytes()[start..start + key]
+    }
+
+    pub(crate) fn value(&self, entry: usize) -> &[u8] {
+        let (start, key, value) = self.entry(entry);
+        &self.page.bytes()[start + key..start + key + value]
+    }
+
+    pub(crate) fn child(&self, entry: usize) -> Pointer {
+        let value = self.value(entry);
+        let crc = u32::try_from(get(value, 5..9)).expect("four bytes");
+        Pointer { page: PageId(get(value, 0..5)), crc }
+    }
+
+    /// Returns the first entry whose key is not below `key`, and whether it is `key`.
+    pub(crate) fn search(&self, key: &[u8]) -> (usize, bool) {
+        let (mut low, mut high) = (0, self.len());
+        while low < high {
+            let middle = usize::midpoint(low, high);
+            if self.key(middle) < key { low = middle + 1 } else { high = middle }
+        }
+        (low, low < self.len() && self.key(low) == key)
+    }
+
+    /// Returns the child that holds `key`, if any does.
+    pub(crate) fn child_for(&self, key: &[u8]) -> usize {
+        let (entry, is_there) = self.search(key);
+        if is_there { entry } else { entry.saturating_sub(1) }
+    }
+}
+
+/// Fills a page.
+#[derive(Debug)]
+pub(crate) struct Builder {
+    level: u8,
+    offsets: Vec<u16>,
+    entries: Vec<u8>,
+}
+
+impl Builder {
+    pub(crate) fn new(level: u8) -> Builder {
+        Builder { level, offsets: Vec::new(), entries: Vec::new() }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.offsets.len()
+    }
+
+    fn used(&self) -> usize {
+        PAGE_HEADER_BYTES + self.offsets.len() * OFFSET_BYTES + self.entries.len()
+    }
+
+    pub(crate) fn is_thin(&self) -> bool {
+        self.used() < THIN_BYTES
+    }
+
+    pub(crate) fn has_room(&self, key: &[u8], value: &[u8]) -> bool {
+        self.used() + OFFSET_BYTES + ENTRY_HEADER_BYTES + key.len() + value.len() <= FILL_BYTES
+    }
+
+    /// Appends an entry. The caller has seen that there is room, and that keys ascend.
+    pub(crate) fn push(&mut self, key: &[u8], value: &[u8]) {
+        debug_assert!(self.has_room(key, value));
+        self.offsets.push(u16::try_from(self.entries.len()).expect("inside a page"));
+        for length in [key.len(), value.len()] {
+            self.entries.extend(u16::try_from(length).expect("inside a page").to_le_bytes());
+        }
+        self.entries.extend_from_slice(key);
+        self.entries.extend_from_slice(value);
+    }
+
+    /// Returns the value that points at a child.
+    pub(crate) fn child(at: Pointer) -> [u8; CHILD_BYTES] {
+        let mut value = [0; CHILD_BYTES];
+        put(&mut value, 0..5, at.page.0);
+        put(&mut value, 5..9, at.crc);
+        value
+    }
+
+    /// Returns the first key.
+    pub(crate) fn first_key(&self) -> &[u8] {
+        let key = usize::from(get_u16(&self.entries, 0..2));
+        &self.entries[ENTRY_HEADER_BYTES..ENTRY_HEADER_BYTES + key]
+    }
+
+    /// Returns the only child of an inner page that has but one.
+    pub(crate) fn only_child(&self) -> Pointer {
+        assert!(self.level > 0 && self.len() == 1, "an inner page with one child");
+        let value = &self.entries[self.entries.len() - CHILD_BYTES..];
+        let crc = u32::try_from(get(value, 5..9)).expect("four bytes");
+        Pointer { page: PageId(get(value, 0..5)), crc }
+    }
+
+    /// Makes the page, and begins anew.
+    pub(crate) fn seal(&mut self, store: StoreId, at: PageId, generation: u64) -> (Node, Bytes, Pointer) {
+        let table = PAGE_HEADER_BYTES + self.offsets.len() * OFFSET_BYTES;
+        let used = self.used();
+        let mut bytes = vec![0; PAGE_SIZE];
+        for (entry, offset) in self.offsets.iter().enumerate() {
+            let place = PAGE_HEADER_BYTES + entry * OFFSET_BYTES;
+            put(&mut bytes, place..place + 2, table as u64 + u64::from(*offset));
+        }
+        bytes[table..used].copy_from_slice(&self.entries);
+        let header = PageHeader {
+            kind: if self.level == 0 { PageType::Leaf } else { PageType::Inner },
+            level: self.level,
+            count: u16::try_from(self.offsets.len()).expect("inside a page"),
+            generation,
+            used: u16::try_from(used).expect("inside a page"),
+        };
+        let (page, crc) = Page::seal(store, at, header, bytes);
+        self.offsets.clear();
+        self.entries.clear();
+        let image = page.bytes().clone();
+        (Node::new(page).expect("what we write, we can read"), image, Pointer { page: at, crc })
+    }
+}

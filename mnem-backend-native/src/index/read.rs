@@ -1,0 +1,115 @@
+//! Looking up and listing.
+
+use std::ops::Bound;
+
+use mnem_core::port::Fault;
+
+use super::Nodes;
+use crate::keys::Key;
+use crate::superblock::{Pointer, Root};
+
+/// Returns the value of a key.
+pub(crate) fn get(nodes: &dyn Nodes, root: Option<Root>, key: &[u8]) -> Result<Option<Vec<u8>>, Fault> {
+    let Some(root) = root else { return Ok(None) };
+    let mut at = root.at;
+    for level in (1..=root.level).rev() {
+        let node = nodes.node(at, level)?;
+        at = node.child(node.child_for(key));
+    }
+    let leaf = nodes.node(at, 0)?;
+    let (entry, is_there) = leaf.search(key);
+    Ok(is_there.then(|| leaf.value(entry).to_vec()))
+}
+
+/// Says whether a key is there, if all the pages on the way are in memory.
+pub(crate) fn get_in_memory(nodes: &dyn Nodes, root: Option<Root>, key: &[u8]) -> Option<bool> {
+    let Some(root) = root else { return Some(false) };
+    let mut at = root.at;
+    for level in (1..=root.level).rev() {
+        let node = nodes.node_in_memory(at, level)?;
+        at = node.child(node.child_for(key));
+    }
+    Some(nodes.node_in_memory(at, 0)?.search(key).1)
+}
+
+/// Lists at most `most` entries from `from` on, in order.
+pub(crate) fn range(
+    nodes: &dyn Nodes,
+    root: Option<Root>,
+    from: Bound<&[u8]>,
+    most: usize,
+) -> Result<Vec<(Key, Vec<u8>)>, Fault> {
+    let mut found = Vec::new();
+    if let Some(root) = root {
+        collect(nodes, root.at, root.level, from, most, &mut found)?;
+    }
+    Ok(found)
+}
+
+fn collect(
+    nodes: &dyn Nodes,
+    at: Pointer,
+    level: u8,
+    from: Bound<&[u8]>,
+    most: usize,
+    found: &mut Vec<(Key, Vec<u8>)>,
+) -> Result<(), Fault> {
+    let node = nodes.node(at, level)?;
+    let first = match from {
+        Bound::Unbounded => 0,
+        Bound::Included(key) | Bound::Excluded(key) if level > 0 => node.child_for(key),
+        Bound::Included(key) => node.search(key).0,
+        Bound::Excluded(key) => {
+            let (entry, is_there) = node.search(key);
+            entry + usize::from(is_there)
+        }
+    };
+    for entry in first..node.len() {
+        if found.len() >= most {
+            break;
+        }
+        if level == 0 {
+            found.push((node.key(entry).into(), node.value(entry).to_vec()));
+        } else {
+            // Behind the first child, everything is behind `from`.
+            let from = if entry == first { from } else { Bound::Unbounded };
+            collect(nodes, node.child(entry), level - 1, from, most, found)?;
+        }
+    }
+    Ok(())
+}
+
+/// Takes a key and its value; an error ends the walk.
+type OnValue<'a> = dyn FnMut(&[u8], &[u8]) -> Result<(), Fault> + 'a;
+
+/// Hands every page and every entry to `page` and `value`, in the order of the keys.
+pub(crate) fn for_each_value(
+    nodes: &dyn Nodes,
+    root: Option<Root>,
+    page: &mut dyn FnMut(Pointer),
+    value: &mut OnValue<'_>,
+) -> Result<(), Fault> {
+    match root {
+        Some(root) => walk(nodes, root.at, root.level, page, value),
+        None => Ok(()),
+    }
+}
+
+fn walk(
+    nodes: &dyn Nodes,
+    at: Pointer,
+    level: u8,
+    page: &mut dyn FnMut(Pointer),
+    value: &mut OnValue<'_>,
+) -> Result<(), Fault> {
+    page(at);
+    let node = nodes.node(at, level)?;
+    for entry in 0..node.len() {
+        if level == 0 {
+            value(node.key(entry), node.value(entry))?;
+        } else {
+            walk(nodes, node.child(entry), level - 1, page, value)?;
+        }
+    }
+    Ok(())
+}

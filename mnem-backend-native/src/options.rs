@@ -1,0 +1,113 @@
+//! How a store is to behave. Every option has an effect and a range.
+
+/// Smallest log segment, and the size of the first one.
+pub(crate) const SEGMENT_BYTES_MIN: u64 = 32 << 10;
+
+/// When an acknowledgement waits for the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum WalCommitPolicy {
+    /// Each commit is durable when it returns.
+    #[default]
+    Always,
+    /// At most this many commits less one may be lost by a power cut.
+    Every(u32),
+    /// Only `sync`, checkpoints and closing make commits durable. What survives is always a prefix of them.
+    Never,
+}
+
+/// Whether stored bytes are compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Compression {
+    /// As they are.
+    None,
+    /// LZ4 where it saves at least one byte in sixteen.
+    #[default]
+    Lz4,
+}
+
+impl Compression {
+    /// Returns the compressed form, if there is to be one.
+    pub(crate) fn shrink(self, raw: &[u8]) -> Option<Vec<u8>> {
+        const WORTH_TRYING_BYTES: usize = 128;
+        if self == Compression::None || raw.len() < WORTH_TRYING_BYTES {
+            return None;
+        }
+        let packed = lz4_flex::block::compress(raw);
+        (packed.len() < raw.len() - raw.len() / 16).then_some(packed)
+    }
+}
+
+/// How a store is to behave. Fixed while it is open, free to differ the next time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StorageOptions {
+    /// When commits are durable.
+    pub policy: WalCommitPolicy,
+    /// For values and log records.
+    pub compression: Compression,
+    /// So many bytes of values are read and compressed together: 1 KiB to 64 KiB. A larger value is alone.
+    pub group_bytes: usize,
+    /// Memory for pages and groups that were read: 64 KiB and more.
+    pub pool_bytes: usize,
+    /// Largest log segment that is used again and again: 32 KiB to 64 MiB.
+    pub segment_bytes_max: u64,
+    /// So many bytes of log lead to a checkpoint: 64 KiB to 1 GiB. They are also held in memory.
+    pub checkpoint_bytes: u64,
+}
+
+impl Default for StorageOptions {
+    fn default() -> StorageOptions {
+        StorageOptions {
+            policy: WalCommitPolicy::default(),
+            compression: Compression::default(),
+            group_bytes: 8 << 10,
+            pool_bytes: 32 << 20,
+            segment_bytes_max: 4 << 20,
+            checkpoint_bytes: 32 << 20,
+        }
+    }
+}
+
+impl StorageOptions {
+    /// Returns what is out of range, if anything is.
+    pub fn check(&self) -> Result<(), &'static str> {
+        if self.policy == WalCommitPolicy::Every(0) {
+            return Err("the policy Every(0): it takes at least 1");
+        }
+        if !(1 << 10..=64 << 10).contains(&self.group_bytes) {
+            return Err("group_bytes outside 1 KiB to 64 KiB");
+        }
+        if self.pool_bytes < 64 << 10 {
+            return Err("pool_bytes below 64 KiB");
+        }
+        if !(SEGMENT_BYTES_MIN..=64 << 20).contains(&self.segment_bytes_max) {
+            return Err("segment_bytes_max outside 32 KiB to 64 MiB");
+        }
+        if !(64 << 10..=1 << 30).contains(&self.checkpoint_bytes) {
+            return Err("checkpoint_bytes outside 64 KiB to 1 GiB");
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_option_has_a_range() {
+        let bad: [fn(&mut StorageOptions); 6] = [
+            |options| options.policy = WalCommitPolicy::Every(0),
+            |options| options.group_bytes = 100,
+            |options| options.pool_bytes = 1,
+            |options| options.segment_bytes_max = 4096,
+            |options| options.checkpoint_bytes = 0,
+            |options| options.checkpoint_bytes = u64::MAX,
+        ];
+        for change in bad {
+            let mut options = StorageOptions::default();
+            assert_eq!(options.check(), Ok(()));
+            change(&mut options);
+            assert!(options.check().is_err(), "{options:?}");
+        }
+    }
+}

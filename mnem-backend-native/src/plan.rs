@@ -1,0 +1,245 @@
+//! Judging requests: what each changes, or why it is refused. No I/O but reads.
+//!
+//! Invariant: a request that is refused changes nothing that anybody sees.
+//!
+//! Used by: `engine`, under the writer's lock.
+
+use std::collections::{BTreeSet, HashMap};
+use std::ops::Bound;
+use std::sync::Arc;
+
+use mnem_core::port::{Deleted, Fault, HeadsError, HeadsUpdate, LeaseId, Row, RowTable, StoreError};
+use mnem_core::{Block, Cid, OperationId};
+
+use crate::engine::Inner;
+use crate::keys::{self, Key};
+use crate::memtable::Change;
+use crate::view::{Heads, Tip};
+
+/// So many rows are cleared with one record.
+const CLEAR_ROWS_MAX: usize = 4096;
+
+/// What a caller wants written.
+#[derive(Debug)]
+pub(crate) enum Request {
+    Put { lease: Option<LeaseId>, blocks: Vec<Block> },
+    Commit { lease: LeaseId, blocks: Vec<Block>, heads: HeadsUpdate, rows: Vec<Row> },
+    Update(HeadsUpdate),
+    Rows(Vec<Row>),
+    Clear(RowTable),
+    Delete { cycle: u64, cids: Vec<Cid> },
+    Sync,
+}
+
+/// What became of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Answer {
+    Done,
+    /// The heads were not the expected ones.
+    Moved,
+    Deleted(Deleted),
+    /// So many rows went; if any, there may be more.
+    Cleared(usize),
+}
+
+impl Request {
+    /// It looks at the store as a whole: nothing else that waits may be half in it.
+    pub(crate) fn is_alone(&self) -> bool {
+        matches!(self, Request::Clear(_) | Request::Delete { .. })
+    }
+
+    /// Its acknowledgement waits for the disk, if the policy says so.
+    pub(crate) fn is_commit(&self) -> bool {
+        matches!(self, Request::Commit { .. } | Request::Update(_))
+    }
+
+    pub(crate) fn is_sync(&self) -> bool {
+        matches!(self, Request::Sync)
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        let of_blocks = |blocks: &[Block]| blocks.iter().map(|block| block.bytes().len() + 64).sum::<usize>();
+        match self {
+            Request::Put { blocks, .. } => of_blocks(blocks),
+            Request::Commit { blocks, rows, .. } => of_blocks(blocks) + rows_bytes(rows),
+            Request::Rows(rows) => rows_bytes(rows),
+            _ => 0,
+        }
+    }
+}
+
+pub(crate) fn rows_bytes(rows: &[Row]) -> usize {
+    rows.iter().map(|row| 64 + row.key.len() + row.value.as_ref().map_or(0, bytes::Bytes::len)).sum()
+}
+
+/// Judges the requests of one flush, each after the effects of those before it.
+pub(crate) struct Planner<'a> {
+    inner: &'a Inner,
+    tip: &'a Tip,
+    heads: Heads,
+    has_new_heads: bool,
+    /// Blocks that earlier requests of this flush store.
+    coming: HashMap<Key, ()>,
+}
+
+type Planned = Result<(Answer, Vec<Change>), StoreError>;
+
+impl<'a> Planner<'a> {
+    pub(crate) fn new(inner: &'a Inner, tip: &'a Tip) -> Planner<'a> {
+        let heads = (*tip.heads).clone();
+        Planner { inner, tip, heads, has_new_heads: false, coming: HashMap::new() }
+    }
+
+    /// Returns the heads after all requests.
+    pub(crate) fn heads(self) -> Arc<Heads> {
+        if self.has_new_heads { Arc::new(self.heads) } else { self.tip.heads.clone() }
+    }
+
+    pub(crate) fn plan(&mut self, request: &Request) -> Planned {
+        match request {
+            Request::Put { lease, blocks } => self.put(*lease, blocks),
+            Request::Commit { lease, blocks, heads, rows } => self.commit(*lease, blocks, heads, rows),
+            Request::Update(update) => self.update(update),
+            Request::Rows(rows) => Ok((Answer::Done, rows.iter().map(row_change).collect())),
+            Request::Clear(table) => self.clear(*table),
+            Request::Delete { cycle, cids } => self.delete(*cycle, cids),
+            Request::Sync => Ok((Answer::Done, Vec::new())),
+        }
+    }
+
+    fn put(&mut self, lease: Option<LeaseId>, blocks: &[Block]) -> Planned {
+        self.inner.collection().record_put(lease, blocks.iter().map(Block::cid))?;
+        Ok((Answer::Done, self.new_blocks(blocks)))
+    }
+
+    /// Returns what has to be stored of `blocks`. One that may be there already, but could only be found by reading the
+    /// disk, is stored again: the checkpoint drops it.
+    fn new_blocks(&mut self, blocks: &[Block]) -> Vec<Change> {
+        let mut changes = Vec::new();
+        for block in blocks {
+            let key = keys::block(block.cid());
+            let is_there = self.coming.contains_key(&key)
+                || self.tip.has_in_memory(&self.inner.data, &key) == Some(true);
+            if is_there {
+                self.inner.counters.duplicates.add(1);
+            } else {
+                self.coming.insert(key.clone(), ());
+                changes.push((key, Some(block.bytes().clone())));
+            }
+        }
+        changes
+    }
+
+    fn commit(&mut self, lease: LeaseId, blocks: &[Block], heads: &HeadsUpdate, rows: &[Row]) -> Planned {
+        self.inner.collection().check_live(lease)?;
+        let Some(planned) = self.plan_heads(heads, blocks)? else { return Ok((Answer::Moved, Vec::new())) };
+        self.inner.collection().record_put(Some(lease), blocks.iter().map(Block::cid))?;
+        let mut changes = self.new_blocks(blocks);
+        self.set_heads(heads, planned, &mut changes);
+        changes.extend(rows.iter().map(row_change));
+        Ok((Answer::Done, changes))
+    }
+
+    fn update(&mut self, update: &HeadsUpdate) -> Planned {
+        let Some(planned) = self.plan_heads(update, &[])? else { return Ok((Answer::Moved, Vec::new())) };
+        let old = self.heads.get(&update.namespace);
+        if planned.iter().any(|head| old.is_none_or(|old| !old.contains(head))) {
+            self.inner.collection().head_added_outside_lease();
+        }
+        let mut changes = Vec::new();
+        self.set_heads(update, planned, &mut changes);
+        Ok((Answer::Done, changes))
+    }
+
+    /// Checks a change that comes with `blocks`. `None`: the heads are not the expected ones.
+    fn plan_heads(
+        &self,
+        update: &HeadsUpdate,
+        blocks: &[Block],
+    ) -> Result<Option<BTreeSet<OperationId>>, StoreError> {
+        let old = self.heads.get(&update.namespace).cloned().unwrap_or_default();
+        let is_expected =
+            |expected: &Vec<OperationId>| expected.iter().copied().collect::<BTreeSet<_>>() == old;
+        if !update.expected.as_ref().is_none_or(is_expected) {
+            return Ok(None);
+        }
+        for head in &update.add {
+            if !self.is_present(head.cid(), blocks)? {
+                return Err(HeadsError::Absent { head: *head }.into());
+            }
+        }
+        let mut heads = old;
+        heads.retain(|head| !update.remove.contains(head));
+        heads.extend(&update.add);
+        if heads.is_empty() && !update.is_empty() {
+            return Err(HeadsError::WouldBeEmpty { namespace: update.namespace.clone() }.into());
+        }
+        Ok(Some(heads))
+    }
+
+    fn is_present(&self, cid: &Cid, blocks: &[Block]) -> Result<bool, Fault> {
+        let key = keys::block(cid);
+        let comes = blocks.iter().any(|block| block.cid() == cid) || self.coming.contains_key(&key);
+        Ok(comes || self.tip.has(&self.inner.data, &key)?)
+    }
+
+    fn set_heads(&mut self, update: &HeadsUpdate, new: BTreeSet<OperationId>, changes: &mut Vec<Change>) {
+        let namespace = &update.namespace;
+        let old = self.heads.get(namespace).cloned().unwrap_or_default();
+        let added = new.difference(&old).map(|head| (keys::head(namespace, head), Some(bytes::Bytes::new())));
+        changes.extend(added);
+        changes.extend(old.difference(&new).map(|head| (keys::head(namespace, head), None)));
+        if new != old {
+            self.has_new_heads = true;
+            self.heads.insert(namespace.clone(), new);
+        }
+    }
+
+    fn clear(&self, table: RowTable) -> Planned {
+        let from = keys::table(table);
+        let end = after_prefix(&from);
+        let rows = self.tip.list(&self.inner.data, Bound::Included(&from), &end, CLEAR_ROWS_MAX)?;
+        Ok((Answer::Cleared(rows.len()), rows.into_iter().map(|(key, _)| (key, None)).collect()))
+    }
+
+    fn delete(&self, cycle: u64, cids: &[Cid]) -> Planned {
+        let collection = self.inner.collection();
+        collection.check_current(cycle)?;
+        let touched: Vec<bool> = cids
+            .iter()
+            .map(|cid| Ok(!collection.may_delete(cycle, cid)?))
+            .collect::<Result<_, StoreError>>()?;
+        // Puts are judged by this thread: what is untouched now stays so until this is written.
+        drop(collection);
+        let mut deleted = Deleted::default();
+        let mut changes: Vec<Change> = Vec::new();
+        let mut seen = BTreeSet::new();
+        for (cid, _) in cids.iter().zip(touched).filter(|(_, touched)| !touched) {
+            let key = keys::block(cid);
+            if !seen.insert(*cid) || !self.tip.has(&self.inner.data, &key)? {
+                continue;
+            }
+            let bytes = match self.tip.value_bytes(&self.inner.data, &key) {
+                Ok(bytes) => bytes.unwrap_or(0),
+                // Damaged: it goes all the same.
+                Err(Fault::Corrupt { .. }) => 0,
+                Err(error) => return Err(error.into()),
+            };
+            deleted += Deleted { blocks: 1, bytes: bytes as u64 };
+            changes.push((key, None));
+        }
+        Ok((Answer::Deleted(deleted), changes))
+    }
+}
+
+/// Returns the first key behind all that begin with `prefix`, which does not end with 0xff.
+pub(crate) fn after_prefix(prefix: &[u8]) -> Vec<u8> {
+    let mut end = prefix.to_vec();
+    let last = end.last_mut().expect("a prefix is not empty");
+    *last = last.checked_add(1).expect("names are ASCII");
+    end
+}
+
+fn row_change(row: &Row) -> Change {
+    (keys::row(row.table, &row.key), row.value.clone())
+}
