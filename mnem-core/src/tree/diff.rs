@@ -60,6 +60,9 @@ impl Diff {
         loop {
             self.before.settle(&self.range);
             self.after.settle(&self.range);
+            if self.skip_alike() {
+                continue;
+            }
             match (self.before.head(), self.after.head()) {
                 (Head::Node { cid, .. }, Head::Node { cid: other, .. }) if cid == other => {
                     self.before.skip();
@@ -78,13 +81,22 @@ impl Diff {
                 (Head::End, Head::End) => return Ok(None),
                 (Head::Entry, Head::End) => return Ok(Some(self.removed())),
                 (Head::End, Head::Entry) => return Ok(Some(self.added())),
-                (Head::Entry, Head::Entry) => {
-                    if let Some(change) = self.compare() {
-                        return Ok(Some(change));
-                    }
-                }
+                (Head::Entry, Head::Entry) => return Ok(Some(self.compare())),
             }
         }
+    }
+
+    /// Passes over entries that are equal byte for byte, be they values or children, and says whether there were any.
+    fn skip_alike(&mut self) -> bool {
+        let mut skipped = false;
+        while let (Some((before, i)), Some((after, j))) = (self.before.current(), self.after.current())
+            && before.node.entry(i) == after.node.entry(j)
+        {
+            self.before.skip();
+            self.after.skip();
+            skipped = true;
+        }
+        skipped
     }
 
     fn removed(&mut self) -> Change {
@@ -97,20 +109,15 @@ impl Diff {
         Change { key, before: None, after: Some(value) }
     }
 
-    fn compare(&mut self) -> Option<Change> {
-        let (before, after) = (self.before.entry(), self.after.entry());
-        let keys = before.0.cmp(after.0);
+    /// Takes the lesser of two entries, or both if their keys are equal: then their values are not.
+    fn compare(&mut self) -> Change {
+        let keys = self.before.key().cmp(self.after.key());
         match if self.order == Order::Ascending { keys } else { keys.reverse() } {
-            Ordering::Less => Some(self.removed()),
-            Ordering::Greater => Some(self.added()),
-            Ordering::Equal if before.1 == after.1 => {
-                self.before.skip();
-                self.after.skip();
-                None
-            }
+            Ordering::Less => self.removed(),
+            Ordering::Greater => self.added(),
             Ordering::Equal => {
                 let Entry { key, value } = self.before.take();
-                Some(Change { key, before: Some(value), after: Some(self.after.take().value) })
+                Change { key, before: Some(value), after: Some(self.after.take().value) }
             }
         }
     }
@@ -200,9 +207,9 @@ impl Walk {
         Some((frame, self.index(frame)?))
     }
 
-    fn entry(&self) -> (&[u8], &[u8]) {
+    fn key(&self) -> &[u8] {
         let (frame, i) = self.current().expect("the head is an entry");
-        (frame.node.key(i), frame.node.tail(i))
+        frame.node.key(i)
     }
 
     fn take(&mut self) -> Entry {

@@ -16,7 +16,7 @@ use bytes::Bytes;
 
 use super::params::Rule;
 use super::{Damage, ENTRY_BYTES_MAX, KEY_BYTES_MAX, NODE_BYTES_MAX, VALUE_DEPTH_MAX};
-use crate::cid::{Cid, CidClass};
+use crate::cid::{CID_BYTES, Cid, CidClass};
 use crate::codec::{DecodeError, Malformed, Reader, Writer};
 
 /// Highest sum of counts: our own objects hold no larger numbers.
@@ -32,6 +32,10 @@ pub(crate) struct Node {
     count: u64,
     /// One for each entry, and one that marks the end of the last.
     slots: Box<[Slot]>,
+    /// How many bytes all keys begin with alike.
+    shared: usize,
+    /// Of each key the eight bytes after those: a search reads no key where these differ.
+    heads: Box<[u64]>,
 }
 
 /// Where an entry lies.
@@ -67,8 +71,10 @@ impl Node {
             return Err(Damage::Size);
         }
         let Parts { slots, level, count } = parse(&bytes)?;
-        let mut node = Node { cid, bytes, level, closed: false, count, slots };
+        let mut node =
+            Node { cid, bytes, level, closed: false, count, slots, shared: 0, heads: Box::default() };
         node.closed = node.check_cuts(rule)?;
+        node.index();
         Ok(node)
     }
 
@@ -86,6 +92,13 @@ impl Node {
                 rule.ends(self.level, self.key(i), self.weight_before(i), self.weight_before(i + 1), i + 1);
         }
         Ok(closed)
+    }
+
+    /// Prepares searches, once it is known that keys ascend: so all share what the first and the last do.
+    fn index(&mut self) {
+        let Some(last) = self.last_key() else { return };
+        self.shared = self.key(0).iter().zip(last).take_while(|(a, b)| a == b).count();
+        self.heads = (0..self.len()).map(|i| head(&self.key(i)[self.shared..])).collect();
     }
 
     pub(crate) const fn cid(&self) -> &Cid {
@@ -113,7 +126,7 @@ impl Node {
 
     /// Returns how much memory the node takes.
     pub(crate) fn memory_bytes(&self) -> usize {
-        size_of::<Node>() + self.bytes.len() + size_of_val(&*self.slots)
+        size_of::<Node>() + self.bytes.len() + size_of_val(&*self.slots) + size_of_val(&*self.heads)
     }
 
     pub(crate) fn key(&self, i: usize) -> &[u8] {
@@ -144,13 +157,20 @@ impl Node {
 
     /// Returns child and count of an entry above level 0.
     pub(crate) fn child(&self, i: usize) -> (Cid, u64) {
-        let mut reader = Reader::new(self.tail(i));
-        read_child(&mut reader).expect("checked when the node was decoded")
+        let (link, count) = self.tail(i).split_at(LINK_BYTES);
+        let digest = *link.last_chunk().expect("a link ends with its digest");
+        let count = Reader::new(count).uint().expect("checked when the node was decoded");
+        (Cid::from_parts(CidClass::DagCborBlake3, digest), count)
     }
 
     /// Returns how many entries of level 0 entry `i` stands for.
     pub(crate) fn entry_count(&self, i: usize) -> u64 {
         if self.level == 0 { 1 } else { self.child(i).1 }
+    }
+
+    /// Returns entry `i` as it is encoded.
+    pub(crate) fn entry(&self, i: usize) -> &[u8] {
+        &self.bytes[self.slots[i].start as usize..self.slots[i + 1].start as usize]
     }
 
     /// Returns how many bytes the first `i` entries have.
@@ -163,16 +183,42 @@ impl Node {
         self.slots[..self.len()].partition_point(|slot| below(&self.bytes[slot.key()]))
     }
 
+    /// Returns how many keys are less than `key`.
+    pub(crate) fn below(&self, key: &[u8]) -> usize {
+        if self.len() == 0 {
+            return 0;
+        }
+        let shared = &self.key(0)[..self.shared];
+        let Some(rest) = key.strip_prefix(shared) else {
+            return if key < shared { 0 } else { self.len() };
+        };
+        let head = head(rest);
+        let start = self.heads.partition_point(|other| *other < head);
+        let alike = self.heads[start..].iter().take_while(|other| **other == head).count();
+        let slots = &self.slots[start..start + alike];
+        start + slots.partition_point(|slot| &self.bytes[slot.key()] < key)
+    }
+
     /// Returns the entry with `key`, if there is one.
     pub(crate) fn find(&self, key: &[u8]) -> Option<usize> {
-        let i = self.partition(|other| other < key);
+        let i = self.below(key);
         (i < self.len() && self.key(i) == key).then_some(i)
     }
 
     /// Returns the entry through which `key` is to be found: the first whose key is not below it, else the last.
     pub(crate) fn route(&self, key: &[u8]) -> usize {
-        self.partition(|other| other < key).min(self.len().saturating_sub(1))
+        self.below(key).min(self.len().saturating_sub(1))
     }
+}
+
+/// Returns the first eight bytes of `key` as a number, in the order of keys but for what follows them.
+fn head(key: &[u8]) -> u64 {
+    let mut head = [0; 8];
+    match key.first_chunk() {
+        Some(first) => head = *first,
+        None => head[..key.len()].copy_from_slice(key),
+    }
+    u64::from_be_bytes(head)
 }
 
 struct Parts {
@@ -235,6 +281,9 @@ fn parse(bytes: &[u8]) -> Result<Parts, Damage> {
         _ => Err(Damage::Level { expected: u8::from(!leaf), found: level }),
     }
 }
+
+/// Size of a link to a tree node: there is one way to write it.
+const LINK_BYTES: usize = 5 + CID_BYTES;
 
 fn read_child(reader: &mut Reader<'_>) -> Result<(Cid, u64), DecodeError> {
     let link = reader.clone();
@@ -330,6 +379,24 @@ mod tests {
                 prop_assert_eq!(body.as_bytes().len(), node.weight_before(i + 1));
             }
             prop_assert_eq!(encode(level, entries.len(), body.as_bytes()), bytes);
+        }
+
+        /// Few letters and long keys, so that keys share beginnings of all lengths and have equal heads.
+        #[test]
+        fn a_search_counts_the_keys_below(
+            start in prop::collection::vec(0..3u8, 0..20),
+            keys in prop::collection::btree_set(prop::collection::vec(0..2u8, 1..16), 0..40),
+            wanted in prop::collection::vec(prop::collection::vec(0..3u8, 0..24), 20),
+        ) {
+            let keys: Vec<Vec<u8>> = keys.into_iter().map(|key| [&*start, &key].concat()).collect();
+            let entries: Vec<_> = keys.iter().map(|key| (key.clone(), 1)).collect();
+            let bytes = codec::encode(&ipld(0, &entries)).unwrap();
+            let node = Node::decode(&uncut(), Cid::of(crate::Codec::DagCbor, &bytes), bytes.into()).unwrap();
+            let near = wanted.iter().map(|end| [&*start, end].concat());
+            for key in wanted.iter().cloned().chain(near).chain(keys.iter().cloned()) {
+                prop_assert_eq!(node.below(&key), keys.partition_point(|other| *other < key));
+                prop_assert_eq!(node.find(&key), keys.binary_search(&key).ok());
+            }
         }
 
         /// What decodes is canonical for the general codec too, and what changes by a byte is another node or none.

@@ -13,7 +13,7 @@ impl Tree {
     pub fn get(&self, key: &[u8]) -> Result<Option<Bytes>, TreeError> {
         let mut frame = self.store.root_frame(&self.root)?;
         while frame.node.level() > 0 {
-            let at = frame.node.partition(|other| other < key);
+            let at = frame.node.below(key);
             if at == frame.node.len() {
                 return Ok(None);
             }
@@ -48,7 +48,7 @@ impl Tree {
         for (frame, wanted) in frontier {
             let mut by_child: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
             for &i in wanted {
-                let at = frame.node.partition(|other| other < keys[i].as_ref());
+                let at = frame.node.below(keys[i].as_ref());
                 by_child.entry(at).or_default().push(i);
             }
             by_child.remove(&frame.node.len());
