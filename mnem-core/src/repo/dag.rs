@@ -7,11 +7,14 @@ use std::collections::{BTreeMap, BinaryHeap, HashSet};
 
 use super::error::RepoError;
 use super::read::read;
+use crate::cid::Cid;
+use crate::codec::{DecodeError, Malformed};
 use crate::id::{CommitId, OperationId};
 use crate::object::{Commit, Operation, Skip, Time, skip_depth};
 use crate::port::BlockRead;
 
 /// What a walk needs to know of a step.
+#[derive(Clone)]
 pub(super) struct Step<Id> {
     pub(super) generation: u64,
     pub(super) parents: Vec<Id>,
@@ -19,10 +22,15 @@ pub(super) struct Step<Id> {
 
 /// Ids of a history.
 pub(super) trait DagId: Copy + Ord + std::hash::Hash {
+    fn block(self) -> Cid;
     fn step(self, blocks: &dyn BlockRead) -> Result<Step<Self>, RepoError>;
 }
 
 impl DagId for CommitId {
+    fn block(self) -> Cid {
+        *self.cid()
+    }
+
     fn step(self, blocks: &dyn BlockRead) -> Result<Step<CommitId>, RepoError> {
         let commit: Commit = read(blocks, self.cid())?;
         Ok(Step { generation: commit.generation, parents: commit.parents })
@@ -30,6 +38,10 @@ impl DagId for CommitId {
 }
 
 impl DagId for OperationId {
+    fn block(self) -> Cid {
+        *self.cid()
+    }
+
     fn step(self, blocks: &dyn BlockRead) -> Result<Step<OperationId>, RepoError> {
         let operation: Operation = read(blocks, self.cid())?;
         Ok(Step { generation: operation.generation, parents: operation.parents })
@@ -48,26 +60,41 @@ pub(super) fn merge_bases<Id: DagId>(
     right: &[Id],
 ) -> Result<Vec<Id>, RepoError> {
     let mut walk = Walk { blocks, seen: BTreeMap::new(), open: BinaryHeap::new(), undecided: 0 };
-    left.iter().try_for_each(|id| walk.visit(*id, LEFT))?;
-    right.iter().try_for_each(|id| walk.visit(*id, RIGHT))?;
+    left.iter().try_for_each(|id| walk.visit(*id, LEFT, u64::MAX))?;
+    right.iter().try_for_each(|id| walk.visit(*id, RIGHT, u64::MAX))?;
     let mut bases = Vec::new();
-    while let Some((id, marks, parents)) = walk.next() {
+    while let Some((id, marks, Step { generation, parents })) = walk.next() {
         let is_common = marks & (LEFT | RIGHT) == LEFT | RIGHT;
         if is_common && marks & STALE == 0 {
             bases.push(id);
         }
         let inherited = if is_common { LEFT | RIGHT | STALE } else { marks };
-        parents.into_iter().try_for_each(|parent| walk.visit(parent, inherited))?;
+        parents.into_iter().try_for_each(|parent| walk.visit(parent, inherited, generation))?;
     }
     bases.sort_unstable();
     Ok(bases)
 }
 
+/// Returns those that no other one descends from, in the same order.
+pub(super) fn tips<Id: DagId>(blocks: &dyn BlockRead, of: &[Id]) -> Result<Vec<Id>, RepoError> {
+    let mut tips = Vec::new();
+    for (at, id) in of.iter().enumerate() {
+        let mut is_followed = false;
+        for other in of[..at].iter().chain(&of[at + 1..]) {
+            is_followed = is_followed || is_ancestor(blocks, *id, *other)?;
+        }
+        if !is_followed {
+            tips.push(*id);
+        }
+    }
+    Ok(tips)
+}
+
 /// Goes back from both sides at once, youngest first, until all that is left lies below a common ancestor.
 struct Walk<'a, Id> {
     blocks: &'a dyn BlockRead,
-    /// Marks and parents of all that was met.
-    seen: BTreeMap<Id, (u8, Vec<Id>)>,
+    /// Marks of all that was met, and the way back from there.
+    seen: BTreeMap<Id, (u8, Step<Id>)>,
     /// Met, but not left yet.
     open: BinaryHeap<(u64, Id)>,
     /// How many of the open ones are not stale.
@@ -75,8 +102,11 @@ struct Walk<'a, Id> {
 }
 
 impl<Id: DagId> Walk<'_, Id> {
-    fn visit(&mut self, id: Id, marks: u8) -> Result<(), RepoError> {
-        if let Some((known, _)) = self.seen.get_mut(&id) {
+    /// Marks what was met from a child of generation `below`. Order and count hold only if generations fall on the
+    /// way back, so that is checked: histories come from others, too.
+    fn visit(&mut self, id: Id, marks: u8, below: u64) -> Result<(), RepoError> {
+        if let Some((known, step)) = self.seen.get_mut(&id) {
+            check_below(id, step.generation, below)?;
             // It is still open: its generation is below that of the child that it is met from.
             if *known & STALE == 0 && marks & STALE != 0 {
                 self.undecided -= 1;
@@ -85,21 +115,29 @@ impl<Id: DagId> Walk<'_, Id> {
             return Ok(());
         }
         let step = id.step(self.blocks)?;
+        check_below(id, step.generation, below)?;
         self.undecided += usize::from(marks & STALE == 0);
-        self.seen.insert(id, (marks, step.parents));
         self.open.push((step.generation, id));
+        self.seen.insert(id, (marks, step));
         Ok(())
     }
 
-    fn next(&mut self) -> Option<(Id, u8, Vec<Id>)> {
+    fn next(&mut self) -> Option<(Id, u8, Step<Id>)> {
         if self.undecided == 0 {
             return None;
         }
         let (_, id) = self.open.pop()?;
-        let (marks, parents) = self.seen.get(&id)?;
+        let (marks, step) = self.seen.get(&id)?;
         self.undecided -= usize::from(marks & STALE == 0);
-        Some((id, *marks, parents.clone()))
+        Some((id, *marks, step.clone()))
     }
+}
+
+fn check_below<Id: DagId>(id: Id, generation: u64, below: u64) -> Result<(), RepoError> {
+    let what = Malformed::Field { name: "gen", why: "is not below that of what follows" };
+    let damaged =
+        || RepoError::Damaged { what: "a history", cid: id.block(), why: DecodeError { what, at: 0 } };
+    (generation < below).then_some(()).ok_or_else(damaged)
 }
 
 /// Says whether `ancestor` is `descendant` or comes before it.

@@ -19,6 +19,11 @@ pub trait Entity: Copy + Ord + Into<EntityId> + sealed::Sealed + 'static {
     #[doc(hidden)]
     fn root(commit: &Commit) -> &Cid;
     #[doc(hidden)]
+    fn id(version: &Self::Object) -> Self;
+    /// Refuses a version that cannot be there.
+    #[doc(hidden)]
+    fn check(version: &Self::Object, of: &Transaction) -> Result<(), RepoError>;
+    #[doc(hidden)]
     fn props(version: &mut Self::Object) -> &mut Props;
     #[doc(hidden)]
     fn changes(of: &Transaction) -> &Changes<Self>;
@@ -44,6 +49,14 @@ impl Entity for NodeId {
 
     fn root(commit: &Commit) -> &Cid {
         &commit.nodes
+    }
+
+    fn id(version: &Node) -> NodeId {
+        version.id
+    }
+
+    fn check(_: &Node, _: &Transaction) -> Result<(), RepoError> {
+        Ok(())
     }
 
     fn props(version: &mut Node) -> &mut Props {
@@ -72,6 +85,14 @@ impl Entity for EdgeId {
 
     fn root(commit: &Commit) -> &Cid {
         &commit.edges
+    }
+
+    fn id(version: &Edge) -> EdgeId {
+        version.id
+    }
+
+    fn check(version: &Edge, of: &Transaction) -> Result<(), RepoError> {
+        of.check_ends(version)
     }
 
     fn props(version: &mut Edge) -> &mut Props {

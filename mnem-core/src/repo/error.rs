@@ -91,6 +91,14 @@ pub enum RepoError {
         /// Which.
         id: EntityId,
     },
+    /// A version of one thing cannot be put in the place of another.
+    #[error("a version of {kind} {found} cannot be that of {id}", kind = kind_of(.found))]
+    OtherId {
+        /// What it was to be a version of.
+        id: EntityId,
+        /// What it is a version of.
+        found: EntityId,
+    },
     /// Sides of a merge disagree on it: settle that first.
     #[error("{kind} {id} is in conflict; settle it with `resolve`, or remove it", kind = kind_of(.id), id = .id)]
     InConflict {
@@ -161,6 +169,9 @@ pub enum RepoError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Two histories whose trees are cut by different parameters.
+    #[error("heads with different tree parameters cannot be read as one")]
+    IncompatibleTrees,
     /// Others changed the repository each time that this change was tried.
     #[error("gave way to other writers {attempts} times; try again")]
     Contended {

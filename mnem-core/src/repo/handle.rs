@@ -9,7 +9,7 @@ use super::read::read;
 use super::refs::{NameKind, Target, check_name};
 use super::snapshot::Snapshot;
 use super::state::State;
-use super::transaction::Transaction;
+use super::transaction::{ATTEMPTS_MAX, Transaction};
 use crate::block::Block;
 use crate::cid::Cid;
 use crate::id::{CommitId, OperationId, RepoId, SessionId};
@@ -19,7 +19,7 @@ use crate::staged::Staged;
 use crate::tree::{Edit, NodeCache, TreeStore};
 
 /// Version of the merge rules that this program knows.
-const MERGE_RULES: u64 = 1;
+pub(super) const MERGE_RULES: u64 = 1;
 
 /// A store and a branch. Cloning costs a counter; clones and other programs may work at the same time.
 #[derive(Clone)]
@@ -185,26 +185,44 @@ impl Repo {
     /// Makes a branch at a commit, and returns a handle on it.
     pub fn create_branch(&self, actor: &Actor, name: &str, at: &Snapshot) -> Result<Repo, RepoError> {
         if let Some(commit) = at.commit_id() {
-            self.create_name(actor, NameKind::Branch, name, commit)?;
+            // It may be a merge that nobody stored.
+            self.create_name(actor, NameKind::Branch, name, commit, &at.state.pending)?;
         }
         self.on(name)
     }
 
     /// Makes a tag at a commit.
     pub fn create_tag(&self, actor: &Actor, name: &str, at: CommitId) -> Result<(), RepoError> {
-        self.create_name(actor, NameKind::Tag, name, at)
+        self.create_name(actor, NameKind::Tag, name, at, &[])
     }
 
-    fn create_name(&self, actor: &Actor, kind: NameKind, name: &str, at: CommitId) -> Result<(), RepoError> {
+    /// Of several who make a name at the same time, one does.
+    fn create_name(
+        &self,
+        actor: &Actor,
+        kind: NameKind,
+        name: &str,
+        at: CommitId,
+        pending: &[Block],
+    ) -> Result<(), RepoError> {
         check_name(name)?;
-        let state = self.shared.state()?;
-        if state.target(kind, name)?.settled() != Some(None) {
-            return Err(RepoError::NameTaken { kind: kind.word(), name: name.to_owned() });
+        for _ in 0..ATTEMPTS_MAX {
+            let state = self.shared.state()?;
+            if state.target(kind, name)?.settled() != Some(None) {
+                return Err(RepoError::NameTaken { kind: kind.word(), name: name.to_owned() });
+            }
+            if !pending.iter().any(|block| block.cid() == at.cid()) {
+                let _: Commit = read(&*state.blocks, at.cid())?;
+            }
+            match self.set_name(&state, actor, kind, name, &Target::commit(at), pending)? {
+                Swap::Done => return Ok(()),
+                Swap::Moved => {} // somebody else changed something, which may have been this name
+            }
         }
-        let _: Commit = read(&*state.blocks, at.cid())?;
-        self.set_name(&state, actor, kind, name, &Target::commit(at))
+        Err(RepoError::Contended { attempts: ATTEMPTS_MAX })
     }
 
+    /// Moves a name, unless anything changed since `state` was read.
     fn set_name(
         &self,
         state: &State,
@@ -212,7 +230,8 @@ impl Repo {
         kind: NameKind,
         name: &str,
         target: &Target,
-    ) -> Result<(), RepoError> {
+        pending: &[Block],
+    ) -> Result<Swap, RepoError> {
         let staged = Arc::new(Staged::new(Arc::clone(&state.blocks)));
         let edit = Edit { key: kind.key(name).into(), value: target.encode() };
         let trees = state.trees.over(Arc::clone(&staged) as Arc<dyn BlockRead>);
@@ -221,15 +240,13 @@ impl Repo {
         let now = self.shared.options.clock.now();
         let operation =
             self.shared.stage_operation(state, &view, OperationKind::Refs, actor, now, &staged)?;
-        let blocks: Vec<Block> = state.pending.iter().cloned().chain(staged.blocks()).collect();
-        let heads = HeadsUpdate::advance(self.shared.options.namespace.clone(), &state.heads, operation);
-        match self
-            .shared
-            .store
-            .commit(state.lease(), &WriteBatch { blocks: &blocks, heads: &heads, rows: &[] })?
-        {
-            Swap::Done | Swap::Moved => Ok(()),
-        }
+        let blocks: Vec<Block> =
+            pending.iter().chain(&state.pending).cloned().chain(staged.blocks()).collect();
+        let namespace = self.shared.options.namespace.clone();
+        let mut heads = HeadsUpdate::advance(namespace, &state.heads, operation);
+        heads.expected = Some(state.heads.clone());
+        let batch = WriteBatch { blocks: &blocks, heads: &heads, rows: &[] };
+        Ok(self.shared.store.commit(state.lease(), &batch)?)
     }
 
     /// Walks the commits behind a state, newest first along first parents.

@@ -2,7 +2,8 @@
 //!
 //! An index is a tree of keys, history-independent like the maps it is derived from. A row of the side table says
 //! which tree belongs to which maps: FORMAT.md, "Index rows". A commit extends the indexes of the commit that it
-//! follows; where a row is missing the index is built anew, from the whole map.
+//! follows; where a row is missing it is extended from a parent's, and where that is missing too, built anew from the
+//! whole map.
 //!
 //! Invariants
 //!  D1  The tree of an index depends on the maps it reads, and on nothing else: extending equals building.
@@ -18,6 +19,7 @@ use super::entity;
 use super::error::RepoError;
 use super::handle::Shared;
 use super::merge::versions::sides;
+use super::read::decode;
 use super::state::State;
 use crate::cid::Cid;
 use crate::codec::{Reader, Writer};
@@ -25,7 +27,7 @@ use crate::key::{AdjacencyKey, LabelKey};
 use crate::object::{Commit, Edge, Node};
 use crate::port::{BlockRead, BlockReadExt, Fault, Namespace, Row, RowTable, SideError, StoreError};
 use crate::staged::Staged;
-use crate::tree::{Edit, Tree, TreeError, TreeStore};
+use crate::tree::{Edit, KeyRange, Order, Tree, TreeError, TreeStore};
 
 const ROWS: RowTable = RowTable::new("index");
 
@@ -103,6 +105,18 @@ impl KeyEdits {
         self.0.insert(key.to_key(), present);
     }
 
+    /// Every side of what lies at `cid`.
+    fn entity(&mut self, index: Index, blocks: &Staged, cid: &Cid, present: bool) -> Result<(), RepoError> {
+        let block = blocks.require(cid)?;
+        match index {
+            Index::Out | Index::In => {
+                sides(blocks, &block)?.iter().for_each(|edge| self.edge(index, edge, present));
+            }
+            Index::Label => sides(blocks, &block)?.iter().for_each(|node| self.node(index, node, present)),
+        }
+        Ok(())
+    }
+
     fn into_edits(self) -> impl Iterator<Item = Edit> {
         self.0.into_iter().map(|(key, present)| Edit { key: key.into(), value: present.then(empty_value) })
     }
@@ -125,33 +139,89 @@ pub(super) fn index_tree(
         return Ok(state.trees.tree(root));
     }
     // Kept in memory: reading writes nothing.
-    build(state, index, source, &Arc::new(Staged::new(Arc::clone(&state.blocks))))
+    let staged = Arc::new(Staged::new(Arc::clone(&state.blocks)));
+    match derive(shared, state, index, commit, &staged)? {
+        Some(tree) => Ok(tree),
+        None => build(state, index, source, &staged),
+    }
 }
 
-/// Extends the index of the map `before` by `edits`, and returns the row for the map `after`; none if the two are the
-/// same map, which has its row.
+/// Extends the index of one commit by `edits` to that of the next, and returns the rows that are missing.
 pub(super) fn extend(
     shared: &Shared,
     state: &State,
     index: Index,
-    before: &Cid,
-    after: &Cid,
+    (base, commit): (Option<&Commit>, &Commit),
     edits: KeyEdits,
     staged: &Arc<Staged>,
-) -> Result<Option<Row>, RepoError> {
-    if before == after {
-        return Ok(None);
-    }
-    let known = find_row(shared, state, index, before)?;
-    let tree = match known
-        .map(|root| over(state, staged).tree(root).mutate(edits.into_edits(), &mut Arc::clone(staged)))
-    {
+) -> Result<Vec<Row>, RepoError> {
+    let before = base.map_or(&shared.empty_root, |base| index.source(base));
+    let after = index.source(commit);
+    let named = |source, tree: &Tree| row(&shared.options.namespace, index, source, tree.root());
+    let mut rows = Vec::new();
+    let known = match (find_row(shared, state, index, before)?, base) {
+        (Some(_), _) if before == after => return Ok(rows),
+        (Some(root), _) => Some(over(state, staged).tree(root)),
+        // A merge has no rows before somebody commits on top of it.
+        (None, Some(base)) => {
+            derive(shared, state, index, base, staged)?.inspect(|tree| rows.push(named(before, tree)))
+        }
+        (None, None) => None,
+    };
+    let tree = match known.map(|tree| tree.mutate(edits.into_edits(), &mut Arc::clone(staged))) {
         Some(Ok(tree)) => tree,
         // Of what a row names, parts may have been collected. It is derived: nothing is lost.
         None | Some(Err(TreeError::Missing { .. })) => build(state, index, after, staged)?,
         Some(Err(why)) => return Err(why.into()),
     };
-    Ok(Some(row(&shared.options.namespace, index, after, tree.root())))
+    if before != after || rows.is_empty() {
+        rows.push(named(after, &tree));
+    }
+    Ok(rows)
+}
+
+/// Extends the index of a parent, where one has it, by what changed since: a merge has one parent at least whose
+/// indexes were written with it.
+fn derive(
+    shared: &Shared,
+    state: &State,
+    index: Index,
+    commit: &Commit,
+    staged: &Arc<Staged>,
+) -> Result<Option<Tree>, RepoError> {
+    for parent in &commit.parents {
+        let Some(parent) = state.block(parent.cid())? else { continue };
+        let parent: Commit = decode(&parent)?;
+        let before = index.source(&parent);
+        let Some(root) = find_row(shared, state, index, before)? else { continue };
+        let edits = changed(state, index, before, index.source(commit), staged)?;
+        match over(state, staged).tree(root).mutate(edits.into_edits(), &mut Arc::clone(staged)) {
+            Err(TreeError::Missing { .. }) => {}
+            tree => return Ok(Some(tree?)),
+        }
+    }
+    Ok(None)
+}
+
+/// Collects what becomes of an index from one map to another.
+fn changed(
+    state: &State,
+    index: Index,
+    before: &Cid,
+    after: &Cid,
+    staged: &Arc<Staged>,
+) -> Result<KeyEdits, RepoError> {
+    let trees = over(state, staged);
+    let mut edits = KeyEdits::default();
+    for change in trees.tree(*before).diff(&trees.tree(*after), KeyRange::ALL, Order::Ascending) {
+        let change = change?;
+        for (root, value, present) in [(before, change.before, false), (after, change.after, true)] {
+            if let Some(value) = value {
+                edits.entity(index, staged, &entity::link(root, &value)?, present)?;
+            }
+        }
+    }
+    Ok(edits)
 }
 
 fn over(state: &State, staged: &Arc<Staged>) -> TreeStore {
@@ -163,14 +233,7 @@ fn build(state: &State, index: Index, source: &Cid, staged: &Arc<Staged>) -> Res
     let trees = over(state, staged);
     let mut keys = KeyEdits::default();
     for entry in trees.tree(*source).iter() {
-        let cid = entity::link(source, &entry?.value)?;
-        let block = staged.require(&cid)?;
-        match index {
-            Index::Out | Index::In => {
-                sides(&**staged, &block)?.iter().for_each(|edge| keys.edge(index, edge, true));
-            }
-            Index::Label => sides(&**staged, &block)?.iter().for_each(|node| keys.node(index, node, true)),
-        }
+        keys.entity(index, staged, &entity::link(source, &entry?.value)?, true)?;
     }
     let entries = keys.0.into_keys().map(|key| (key, empty_value()));
     Ok(trees.build(entries, &mut Arc::clone(staged))?)

@@ -8,7 +8,7 @@ use super::refs::{NameKind, Target};
 use crate::block::Block;
 use crate::cid::Cid;
 use crate::id::{CommitId, OperationId};
-use crate::object::{Operation, View};
+use crate::object::{Operation, Time, View};
 use crate::port::{BlockRead, Lease, Namespace, StoreSnapshot};
 use crate::staged::Staged;
 use crate::tree::{KeyRange, Order, TreeError, TreeStore};
@@ -21,6 +21,7 @@ pub(super) struct State {
     /// The head, or the operation that unites several: the same for everyone, whether or not it is stored yet.
     pub(super) operation: OperationId,
     pub(super) generation: u64,
+    pub(super) time: Time,
     pub(super) view: View,
     /// What has to be stored before anything can rest on this state: nothing, if there is one head.
     pub(super) pending: Vec<Block>,
@@ -47,18 +48,21 @@ impl State {
         namespace: &Namespace,
         trees: &TreeStore,
     ) -> Result<State, RepoError> {
-        let (first, others) = heads
-            .split_first()
-            .ok_or_else(|| RepoError::NoRepository { namespace: namespace.to_string() })?;
+        if heads.is_empty() {
+            return Err(RepoError::NoRepository { namespace: namespace.to_string() });
+        }
         let below: Arc<dyn BlockRead> = Arc::clone(&stored) as Arc<dyn BlockRead>;
-        if others.is_empty() {
-            let operation: Operation = read(&*below, first.cid())?;
+        // What another head follows has nothing to add.
+        let tips = super::dag::tips(&*below, &heads)?;
+        if let [tip] = tips.as_slice() {
+            let operation: Operation = read(&*below, tip.cid())?;
             let view = read(&*below, &operation.view)?;
             let trees = trees.over(Arc::clone(&below));
             return Ok(State {
                 stored,
-                operation: *first,
+                operation: *tip,
                 generation: operation.generation,
+                time: operation.time,
                 heads,
                 view,
                 pending: Vec::new(),
@@ -68,12 +72,13 @@ impl State {
         }
         let staged = Arc::new(Staged::new(below));
         let trees = trees.over(Arc::clone(&staged) as Arc<dyn BlockRead>);
-        let united = super::unite::unite(&trees, &staged, &heads)?;
+        let united = super::unite::unite(&trees, &staged, &tips)?;
         let pending = staged.blocks();
         Ok(State {
             stored,
             operation: united.id,
             generation: united.operation.generation,
+            time: united.operation.time,
             heads,
             view: united.view,
             pending,

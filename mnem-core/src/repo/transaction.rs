@@ -30,7 +30,7 @@ use crate::value::{IntoProps, Value};
 const AHEAD_MAX_US: i64 = 24 * 3600 * 1_000_000;
 
 /// How often a change that rests on what others may change is tried.
-const ATTEMPTS_MAX: u32 = 64;
+pub(super) const ATTEMPTS_MAX: u32 = 64;
 
 /// Changes to one branch. Reads see them; nothing is written before [`commit`](Self::commit), and dropping it leaves
 /// nothing behind.
@@ -126,21 +126,26 @@ impl Transaction {
         dst: NodeId,
         props: impl IntoProps,
     ) -> Result<(), RepoError> {
-        for node in [src, dst] {
-            if self.get(node)?.is_none() {
-                return Err(RepoError::MissingEnd { edge: id, node });
-            }
-        }
         let edge = Edge::new(id, src, EdgeType::new(edge_type)?, dst, props.into_props()?);
+        self.check_ends(&edge)?;
         self.insert(id, edge)
     }
 
+    pub(super) fn check_ends(&self, edge: &Edge) -> Result<(), RepoError> {
+        for node in [edge.src, edge.dst] {
+            if self.get(node)?.is_none() {
+                return Err(RepoError::MissingEnd { edge: edge.id, node });
+            }
+        }
+        Ok(())
+    }
+
     fn insert<E: Entity>(&mut self, id: E, version: E::Object) -> Result<(), RepoError> {
-        let change = self.touch(id)?;
-        if change.now().is_some() {
+        // Looked at before it is touched: what is in conflict is settled by being touched.
+        if self.get(id)?.is_some() {
             return Err(RepoError::Taken { id: id.into() });
         }
-        change.after = vec![version];
+        self.touch(id)?.after = vec![version];
         Ok(())
     }
 
@@ -189,11 +194,12 @@ impl Transaction {
 
     /// Settles a conflict: the node or edge is to be this version, whatever the sides say.
     pub fn resolve<E: Entity>(&mut self, id: E, version: E::Object) -> Result<(), RepoError> {
-        let change = self.touch(id)?;
-        if change.after.is_empty() {
-            return Err(RepoError::NoSuchEntity { id: id.into() });
+        if E::id(&version) != id {
+            return Err(RepoError::OtherId { id: id.into(), found: E::id(&version).into() });
         }
-        change.after = vec![version];
+        self.require(id)?;
+        E::check(&version, self)?;
+        self.touch(id)?.after = vec![version];
         Ok(())
     }
 
@@ -347,13 +353,12 @@ impl Transaction {
         let Snapshot { shared, state, .. } = &self.base;
         let mut rows = Vec::new();
         for index in Index::ALL {
-            let before = self.base.commit().map_or(&shared.empty_root, |base| index.source(base));
             let edits = KeyEdits::of(
                 index,
                 self.nodes.values().map(Change::versions),
                 self.edges.values().map(Change::versions),
             );
-            rows.extend(index::extend(shared, state, index, before, index.source(commit), edits, staged)?);
+            rows.extend(index::extend(shared, state, index, (self.base.commit(), commit), edits, staged)?);
         }
         Ok(rows)
     }
@@ -444,7 +449,8 @@ impl Shared {
             details: Unknown::default(),
             actor: actor.id(),
             session: self.session,
-            time,
+            // However clocks run, no operation is older than what it follows.
+            time: time.max(state.time),
             view: *view.cid(),
             unknown: Unknown::default(),
         };

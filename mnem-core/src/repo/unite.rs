@@ -9,11 +9,13 @@ use std::sync::Arc;
 
 use super::dag;
 use super::error::RepoError;
+use super::handle::MERGE_RULES;
 use super::merge;
 use super::read::read;
 use super::refs::{NameKind, Target};
+use crate::cid::Cid;
 use crate::id::{ActorId, CommitId, OperationId, SessionId};
-use crate::object::{Object, Operation, OperationKind, Unknown, View};
+use crate::object::{Object, Operation, OperationKind, Params, Unknown, View};
 use crate::port::BlockRead;
 use crate::staged::Staged;
 use crate::tree::{Dispute, Tree, TreeStore};
@@ -89,7 +91,7 @@ impl Unite<'_> {
     }
 
     fn merge(&self, base: &View, left: &View, right: &View) -> Result<View, RepoError> {
-        let three = |of: fn(&View) -> &crate::Cid| {
+        let three = |of: fn(&View) -> &Cid| {
             let tree = |view| self.trees.tree(*of(view));
             (tree(base), tree(left), tree(right))
         };
@@ -97,21 +99,37 @@ impl Unite<'_> {
         // Of two settings of the same key the greater one stays: the same for everyone, and nothing rests on it.
         let greater = |dispute: Dispute| Ok(dispute.left.max(dispute.right));
         Ok(View {
-            params: left.params.min(right.params),
+            params: self.params(left.params, right.params)?,
             refs: self.map(three(|view| &view.refs), names)?,
             remotes: self.map(three(|view| &view.remotes), names)?,
             config: self.map(three(|view| &view.config), greater)?,
             erased: self.map(three(|view| &view.erased), greater)?,
             sigs: self.map(three(|view| &view.sigs), greater)?,
-            unknown: left.unknown.clone(),
+            unknown: merge::fields::unknown(&base.unknown, &left.unknown, &right.unknown),
         })
+    }
+
+    /// Returns the parameters of what is merged, if it can be.
+    fn params(&self, left: Cid, right: Cid) -> Result<Cid, RepoError> {
+        let (least, other) = (left.min(right), left.max(right));
+        let params: Params = read(&**self.staged, &least)?;
+        let others: Params = read(&**self.staged, &other)?;
+        for rules in [params.merge, others.merge] {
+            if rules != MERGE_RULES {
+                return Err(RepoError::Newer { needs: format!("version {rules} of the rules of merging") });
+            }
+        }
+        if params.tree != others.tree {
+            return Err(RepoError::IncompatibleTrees);
+        }
+        Ok(least)
     }
 
     fn map(
         &self,
         (base, left, right): (Tree, Tree, Tree),
         resolve: impl FnMut(Dispute) -> Result<Option<bytes::Bytes>, RepoError>,
-    ) -> Result<crate::Cid, RepoError> {
+    ) -> Result<Cid, RepoError> {
         Ok(*left.merge(&base, &right, resolve, &mut Arc::clone(self.staged))?.root())
     }
 
@@ -140,6 +158,9 @@ impl Unite<'_> {
 
     /// One commit for two that a branch was moved to from `base`.
     fn commit(&self, left: CommitId, right: CommitId, base: Option<CommitId>) -> Result<CommitId, RepoError> {
+        if left == right {
+            return Ok(left);
+        }
         let blocks: &dyn BlockRead = &**self.staged;
         let follows = |older, newer| -> Result<bool, RepoError> {
             // What moved the name back behind its base has to be kept: it is no descendant's business.

@@ -3,48 +3,64 @@
 //! A merge is a sum: what every side adds, less what the sides have in common. Here the sum is taken of each field by
 //! itself, so that sides which changed different fields do not disagree.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::object::{Edge, Labels, Node, Salt, Unknown};
 use crate::value::{Map, Props, Value, ValueError};
 
-/// The sum of terms that are all there, or absent where a term is `None`. `None` if sides disagree: then the first
-/// side, in the order of the terms, is shown.
-fn sum<V: PartialEq + Clone>(adds: &[Option<V>], removes: &[Option<V>]) -> Option<Option<V>> {
-    let mut left: Vec<&Option<V>> = adds.iter().collect();
-    for remove in removes {
-        match left.iter().position(|add| *add == remove) {
-            Some(at) => drop(left.remove(at)),
-            // A base that no side has: all sides changed it.
-            None => continue,
-        }
+/// The sum of terms, where `None` is a term that is absent. If sides disagree, those that do.
+///
+/// Usually there is one more of `adds`. Sides that removed the whole entity are not among them: for each there is one
+/// base too many, and which one it is does not show. A side counts that is left whichever is taken out.
+fn sum<'a, V: PartialEq>(
+    adds: &'a [Option<V>],
+    removes: &[Option<V>],
+) -> Result<&'a Option<V>, Vec<&'a Option<V>>> {
+    let left: Vec<&Option<V>> = adds.iter().filter(|add| is_left(*add, adds, removes)).collect();
+    match left.split_first() {
+        Some((first, others)) if others.iter().all(|other| other == first) => Ok(first),
+        _ => Err(left),
     }
-    let (first, others) = left.split_first()?;
-    others.iter().all(|other| other == first).then(|| (*first).clone())
+}
+
+/// Says whether more sides have `term` than bases that they share.
+fn is_left<V: PartialEq>(term: &V, adds: &[V], removes: &[V]) -> bool {
+    let count = |terms: &[V]| terms.iter().filter(|it| *it == term).count();
+    let gone = (removes.len() + 1).saturating_sub(adds.len());
+    count(adds) > count(removes).saturating_sub(gone)
 }
 
 /// One version out of several, and what could not be made one.
 pub struct Merged<T> {
     pub version: T,
-    /// Names of the fields that sides disagree on, each shown as the first side has it.
+    /// Names of the fields that sides disagree on, each shown as the first side has it that changed it.
     pub disputed: Vec<String>,
 }
 
-/// What an entity is made of, as far as merging goes. `adds` has one more than `removes`, and at least one.
+/// What an entity is made of, as far as merging goes.
 pub trait Fields: Sized + Clone {
-    fn merge(adds: &[&Self], removes: &[Option<&Self>]) -> Result<Merged<Self>, ValueError>;
+    /// Makes one version of at least one of `adds`. A field in dispute becomes what none of `unlike` has:
+    /// so the version can be what they were made from, and each of them has decided the field anew.
+    fn merge(adds: &[&Self], removes: &[Option<&Self>], unlike: &[&Self])
+    -> Result<Merged<Self>, ValueError>;
 }
 
 impl Fields for Node {
-    fn merge(adds: &[&Node], removes: &[Option<&Node>]) -> Result<Merged<Node>, ValueError> {
-        let mut work = Work { disputed: Vec::new() };
+    fn merge(
+        adds: &[&Node],
+        removes: &[Option<&Node>],
+        unlike: &[&Node],
+    ) -> Result<Merged<Node>, ValueError> {
+        let mut work = Work { terms: adds.len(), disputed: Vec::new() };
+        let (labels, salt) = (labels(adds, removes)?, salt(adds.iter().map(|node| node.salt)));
+        let adds = &[adds, unlike].concat();
         let version = Node {
             id: adds[0].id,
-            labels: labels(adds, removes)?,
+            labels,
             props: work.props(&each(adds, |node| &node.props), &each_base(removes, |node| &node.props))?,
             content: work.atom("content", adds, removes, |node| node.content.clone()),
-            salt: salt(adds.iter().map(|node| node.salt)),
+            salt,
             unknown: work
                 .unknown(&each(adds, |node| &node.unknown), &each_base(removes, |node| &node.unknown)),
         };
@@ -53,8 +69,14 @@ impl Fields for Node {
 }
 
 impl Fields for Edge {
-    fn merge(adds: &[&Edge], removes: &[Option<&Edge>]) -> Result<Merged<Edge>, ValueError> {
-        let mut work = Work { disputed: Vec::new() };
+    fn merge(
+        adds: &[&Edge],
+        removes: &[Option<&Edge>],
+        unlike: &[&Edge],
+    ) -> Result<Merged<Edge>, ValueError> {
+        let mut work = Work { terms: adds.len(), disputed: Vec::new() };
+        let salt = salt(adds.iter().map(|edge| edge.salt));
+        let adds = &[adds, unlike].concat();
         // Ends and type never change; two edges that were made under one id may differ in them all the same.
         let ends =
             work.atom("ends", adds, removes, |edge| Some((edge.src, edge.edge_type.clone(), edge.dst)));
@@ -66,7 +88,7 @@ impl Fields for Edge {
             dst,
             edge_type,
             props: work.props(&each(adds, |edge| &edge.props), &each_base(removes, |edge| &edge.props))?,
-            salt: salt(adds.iter().map(|edge| edge.salt)),
+            salt,
             unknown: work
                 .unknown(&each(adds, |edge| &edge.unknown), &each_base(removes, |edge| &edge.unknown)),
         };
@@ -89,17 +111,23 @@ fn salt(salts: impl Iterator<Item = Option<Salt>>) -> Option<Salt> {
 
 /// A label stays if more sides have it than bases: what one side removed or added is removed or added.
 fn labels(adds: &[&Node], removes: &[Option<&Node>]) -> Result<Labels, ValueError> {
-    let mut counts: BTreeMap<&Arc<str>, i32> = BTreeMap::new();
-    for node in adds {
-        node.labels.iter().for_each(|label| *counts.entry(label).or_default() += 1);
-    }
-    for node in removes.iter().flatten() {
-        node.labels.iter().for_each(|label| *counts.entry(label).or_default() -= 1);
-    }
-    Labels::new(counts.into_iter().filter(|(_, count)| *count > 0).map(|(label, _)| Arc::clone(label)))
+    let all: BTreeSet<&Arc<str>> = adds.iter().flat_map(|node| node.labels.iter()).collect();
+    let stays = |label: &&Arc<str>| {
+        let sides: Vec<bool> = adds.iter().map(|node| node.labels.has(label)).collect();
+        let has = |node: &Option<&Node>| node.is_some_and(|node| node.labels.has(label));
+        is_left(&true, &sides, &removes.iter().map(has).collect::<Vec<bool>>())
+    };
+    Labels::new(all.into_iter().filter(stays).cloned())
+}
+
+/// Merges what the unknown fields of two sides have become.
+pub(in crate::repo) fn unknown(base: &Unknown, left: &Unknown, right: &Unknown) -> Unknown {
+    Work { terms: 2, disputed: Vec::new() }.unknown(&[left, right], &[Some(base)])
 }
 
 struct Work {
+    /// How many of the sides are terms of the sum. The others are those that the result is to be unlike.
+    terms: usize,
     disputed: Vec<String>,
 }
 
@@ -122,10 +150,17 @@ impl Work {
         sides: &[Option<V>],
         bases: &[Option<V>],
     ) -> Option<V> {
-        sum(sides, bases).unwrap_or_else(|| {
-            self.disputed.push(name.to_owned());
-            sides.iter().flatten().next().cloned()
-        })
+        let (terms, unlike) = sides.split_at(self.terms);
+        let disagreeing = match sum(terms, bases) {
+            Ok(value) => return value.clone(),
+            Err(disagreeing) => disagreeing,
+        };
+        self.disputed.push(name.to_owned());
+        if unlike.is_empty() {
+            return disagreeing.into_iter().flatten().next().cloned();
+        }
+        // Where sides disagree there are three values at least, absence counted, and mostly two to be unlike.
+        terms.iter().chain(bases).find(|value| !unlike.contains(value)).cloned().flatten()
     }
 
     fn props(&mut self, adds: &[&Props], removes: &[Option<&Props>]) -> Result<Props, ValueError> {
@@ -150,13 +185,14 @@ impl Work {
             let sides: Vec<Option<Value>> = adds.iter().map(at).collect();
             let bases: Vec<Option<Value>> = removes.iter().map(at).collect();
             let path = if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
-            let value = match sum(&sides, &bases) {
-                Some(value) => value,
-                None if sides.iter().all(|side| matches!(side, Some(Value::Map(_)))) => {
+            let terms = &sides[..self.terms];
+            let value = match sum(terms, &bases) {
+                Ok(value) => value.clone(),
+                Err(_) if terms.iter().all(|side| matches!(side, Some(Value::Map(_)))) => {
                     let (sides, bases) = (maps(&sides), maps(&bases));
                     Some(Value::Map(Map::new(self.entries(&path, &sides, &bases)?)?))
                 }
-                None => self.settle(&path, &sides, &bases),
+                Err(_) => self.settle(&path, &sides, &bases),
             };
             entries.extend(value.map(|value| (Arc::from(name), value)));
         }

@@ -176,12 +176,15 @@ impl Merge<'_> {
                 let cid = value.as_ref().map(|value| entity::link(root, value)).transpose()?;
                 Terms::read(self.blocks(), cid)
             };
-            let terms = Terms::sum(
-                side(&dispute.left, &left)?,
-                side(&dispute.base, &base)?,
-                side(&dispute.right, &right)?,
-            );
-            let decided = self.decide::<T>(terms)?;
+            let from = side(&dispute.base, &base)?;
+            let to = [side(&dispute.left, &left)?, side(&dispute.right, &right)?];
+            let decided = match (Terms::sum(&to[0], &from, &to[1]), &dispute.base) {
+                (Some(terms), _) => self.decide::<T>(terms)?,
+                (None, Some(conflict)) => {
+                    self.settled_twice::<T>(entity::link(&base, conflict)?, &from, to)?
+                }
+                (None, None) => unreachable!("absence is no conflict"),
+            };
             let conflict = key(id).to_key();
             Ok(match decided {
                 Decided::One(cid) => {
@@ -221,15 +224,37 @@ impl Merge<'_> {
         Ok(Decided::Conflict(cid))
     }
 
+    /// What becomes of a conflict that both sides settled, and not alike: what each chose stands against what the
+    /// other chose. They started from what was not in dispute, and, of what was, from something that neither chose.
+    fn settled_twice<T: Object + Fields>(
+        &self,
+        conflict: Cid,
+        from: &Terms,
+        [left, right]: [Terms; 2],
+    ) -> Result<Decided, RepoError> {
+        let adds = [left.adds, right.adds].concat();
+        let mut removes = [left.removes, right.removes].concat();
+        if removes.is_empty() && adds.iter().all(|add| from.adds.contains(add)) {
+            return Ok(Decided::Conflict(conflict)); // each chose one of its sides
+        }
+        let sides = versions::present::<T>(self.blocks(), &adds)?;
+        let start = versions::merged::<T>(self.blocks(), from, &sides)?.version.to_block()?;
+        let made = Some(*start.cid());
+        self.staged.put(start)?;
+        // A side that kept what the other removed must not pass for unchanged.
+        let is_removed = adds.contains(&None);
+        let versions = from.removes.iter().chain(&from.adds).copied().filter(Option::is_some);
+        let mut starts = std::iter::once(made).chain(versions);
+        removes.push(starts.find(|start| !is_removed || !adds.contains(start)).unwrap_or(made));
+        self.decide::<T>(Terms { adds, removes })
+    }
+
     fn one_of<T: Object + Fields>(&self, conflict: &Conflict) -> Result<Option<Block>, RepoError> {
-        let read_term = |term: &Option<Cid>| term.map(|cid| read::<T>(self.blocks(), &cid)).transpose();
-        let Some(adds) = conflict.adds.iter().map(read_term).collect::<Result<Option<Vec<T>>, _>>()? else {
+        if conflict.adds.contains(&None) {
             return Ok(None);
-        };
-        let removes = conflict.removes.iter().map(read_term).collect::<Result<Vec<Option<T>>, _>>()?;
-        let adds: Vec<&T> = adds.iter().collect();
-        let removes: Vec<Option<&T>> = removes.iter().map(Option::as_ref).collect();
-        let merged = T::merge(&adds, &removes)?;
+        }
+        let terms = Terms { adds: conflict.adds.clone(), removes: conflict.removes.clone() };
+        let merged = versions::merged::<T>(self.blocks(), &terms, &[])?;
         if !merged.disputed.is_empty() {
             return Ok(None);
         }
@@ -302,14 +327,16 @@ impl Merge<'_> {
             let value = self.tree(root).get(node.as_bytes())?;
             value.map(|value| entity::link(&root, &value)).transpose()
         };
-        let (left, right) = (at(left.nodes)?, at(right.nodes)?);
-        let adds = vec![left, right];
-        let conflict = match adds.iter().flatten().next() {
-            Some(_) => Conflict::because(Why::Edge, adds, vec![Some(before)]),
-            // Both removed it, and an edge was made at it all the same: it comes back as it was.
-            None => Conflict::because(Why::Edge, vec![None, Some(before)], vec![Some(before)]),
-        };
-        let block = conflict.to_block()?;
+        // Both removed it, and an edge was made at it all the same: it comes back as it was.
+        let kept = at(left.nodes)?.or(at(right.nodes)?).unwrap_or(before);
+        let Terms { mut adds, mut removes } = Terms::read(self.blocks(), Some(kept))?;
+        if adds.contains(&None) {
+            return Ok(kept); // somebody's removal is among its sides already
+        }
+        let removed = Terms::read(self.blocks(), Some(before))?;
+        adds.push(None);
+        removes.push(removed.removes.into_iter().chain(removed.adds).flatten().next());
+        let block = Conflict::because(Why::Edge, adds, removes).to_block()?;
         let cid = *block.cid();
         self.staged.put(block)?;
         Ok(cid)

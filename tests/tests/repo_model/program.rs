@@ -1,0 +1,242 @@
+//! Three actors, each with a handle of its own, who begin, wait, commit, and settle conflicts.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
+
+use mnem_core::port::Namespace;
+use mnem_core::repo::{Actor, Repo, Snapshot, Transaction};
+use mnem_core::{CommitId, EntityId, OperationId, Store};
+
+use crate::check::{self, Shot};
+use crate::edit;
+use crate::history::{Field, History, LABELS, PROPS, Seen};
+use crate::support::{Random, options};
+
+/// A snapshot that was made, with all that was true of it then.
+pub(crate) struct Kept {
+    pub(crate) snapshot: Snapshot,
+    pub(crate) seen: Seen,
+    pub(crate) shot: Shot,
+}
+
+/// Branches as one operation has them.
+type Names = BTreeMap<String, Seen>;
+
+/// A transaction under way.
+pub(crate) struct Open {
+    pub(crate) transaction: Transaction,
+    branch: String,
+    names: Names,
+    /// As the state was that it began from, and as it is to be.
+    pub(crate) before: Shot,
+    pub(crate) after: Shot,
+    pub(crate) seen: Seen,
+    pub(crate) settled: BTreeSet<EntityId>,
+}
+
+pub(crate) struct World {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) repos: Vec<Repo>,
+    pub(crate) history: History,
+    pub(crate) kept: Vec<Kept>,
+    /// Branches and tags, at which commits.
+    pub(crate) tags: BTreeMap<String, CommitId>,
+    pub(crate) random: Random,
+    pub(crate) untold: usize,
+    pub(crate) known: BTreeSet<EntityId>,
+    names: BTreeMap<OperationId, Names>,
+    pub(crate) open: Vec<Option<Open>>,
+    pub(crate) number: i64,
+}
+
+fn actor(number: usize) -> Actor {
+    Actor::named(["ada", "bob", "eve", "joe"][number])
+}
+
+impl World {
+    pub(crate) fn new(store: Arc<dyn Store>, actors: u64, seed: u64) -> World {
+        let ticks = Arc::new(AtomicI64::new(0));
+        let first = Repo::init(Arc::clone(&store), options(&ticks, seed, 0)).unwrap();
+        let others = (1..actors).map(|n| Repo::open(Arc::clone(&store), options(&ticks, seed, n)).unwrap());
+        let repos: Vec<Repo> = std::iter::once(first).chain(others).collect();
+        let operation = repos[0].head().unwrap().operation();
+        World {
+            open: repos.iter().map(|_| None).collect(),
+            store,
+            repos,
+            history: History::default(),
+            kept: Vec::new(),
+            tags: BTreeMap::new(),
+            random: Random::new(seed),
+            untold: 0,
+            known: BTreeSet::new(),
+            names: BTreeMap::from([(operation, Names::new())]),
+            number: 0,
+        }
+    }
+
+    fn heads(&self) -> Vec<OperationId> {
+        self.store.heads(&Namespace::default()).unwrap()
+    }
+
+    /// What all heads have seen.
+    pub(crate) fn names_now(&self) -> Names {
+        let mut united = Names::new();
+        for head in self.heads() {
+            for (branch, seen) in &self.names[&head] {
+                united.entry(branch.clone()).or_default().extend(seen);
+            }
+        }
+        united
+    }
+
+    /// Compares a snapshot with the model, and keeps it.
+    fn keep(&mut self, snapshot: Snapshot, seen: Seen) -> Shot {
+        let shot = check::read(&snapshot, &self.history, &self.known);
+        self.untold += check::compare(&shot, &self.history, &seen);
+        self.kept.push(Kept { snapshot, seen, shot: shot.clone() });
+        shot
+    }
+
+    pub(crate) fn look(&mut self, who: usize, branch: &str) {
+        let snapshot = self.repos[who].on(branch).unwrap().head().unwrap();
+        let seen = self.names_now().remove(branch).unwrap_or_default();
+        self.keep(snapshot, seen);
+    }
+
+    pub(crate) fn begin(&mut self, who: usize, branch: &str) {
+        let repo = self.repos[who].on(branch).unwrap();
+        let names = self.names_now();
+        let seen = names.get(branch).cloned().unwrap_or_default();
+        let transaction = repo.begin(&actor(who)).unwrap();
+        let before = self.keep(transaction.base().clone(), seen.clone());
+        self.open[who] = Some(Open {
+            transaction,
+            branch: branch.to_owned(),
+            names,
+            after: before.clone(),
+            before,
+            seen,
+            settled: BTreeSet::new(),
+        });
+    }
+
+    pub(crate) fn commit(&mut self, who: usize) {
+        let Some(open) = self.open[who].take() else { return };
+        edit::compare(&open, self.known.iter().copied());
+        let Open { transaction, branch, mut names, before, after, seen, settled } = open;
+        let seen_after = record(&mut self.history, &before, &after, &settled, &seen);
+        let is_empty = transaction.is_empty();
+        assert_eq!(is_empty, seen_after == seen);
+        let snapshot = transaction.commit("a step").unwrap();
+        names.insert(branch, seen_after.clone());
+        if !is_empty {
+            self.names.insert(snapshot.operation(), names);
+        }
+        self.keep(snapshot, seen_after);
+    }
+
+    /// One step of one actor.
+    pub(crate) fn step(&mut self) {
+        let who = self.random.below(self.repos.len());
+        if self.open[who].is_none() {
+            let branches: Vec<String> = self.names_now().into_keys().collect();
+            let is_main = self.random.percent(75);
+            let branch = if is_main { None } else { self.random.of(&branches).cloned() };
+            let branch = branch.unwrap_or_else(|| "main".to_owned());
+            match self.random.below(12) {
+                0 => return self.create_branch(who),
+                1 => return self.create_tag(who),
+                2 => return self.look(who, &branch),
+                _ => self.begin(who, &branch),
+            }
+        }
+        for _ in 0..=self.random.below(4) {
+            self.edit(who);
+        }
+        if self.random.percent(55) {
+            self.commit(who);
+        }
+    }
+
+    pub(crate) fn commit_all(&mut self) {
+        (0..self.repos.len()).for_each(|who| self.commit(who));
+    }
+
+    fn create_branch(&mut self, who: usize) {
+        let mut names = self.names_now();
+        let Some(at) = (0..self.kept.len()).nth(self.random.below(self.kept.len().max(1))) else { return };
+        let Kept { snapshot, seen, .. } = &self.kept[at];
+        if snapshot.commit_id().is_none() || names.len() > 3 {
+            return;
+        }
+        let name = format!("branch-{}", self.names.len());
+        names.insert(name.clone(), seen.clone());
+        let repo = self.repos[who].create_branch(&actor(who), &name, snapshot).unwrap();
+        assert_eq!(repo.head().unwrap().commit_id(), snapshot.commit_id());
+        self.took_up_all_heads(names);
+    }
+
+    fn create_tag(&mut self, who: usize) {
+        let names = self.names_now();
+        let Some(commit) = self.repos[who].head().unwrap().commit_id() else { return };
+        let name = format!("tag-{}", self.names.len());
+        self.repos[who].create_tag(&actor(who), &name, commit).unwrap();
+        self.tags.insert(name, commit);
+        self.took_up_all_heads(names);
+    }
+
+    fn took_up_all_heads(&mut self, names: Names) {
+        let heads = self.heads();
+        let [head] = heads[..] else { panic!("a change of names takes up all heads: {heads:?}") };
+        self.names.insert(head, names);
+    }
+}
+
+/// Writes down what a transaction changed, and returns what its state has seen.
+fn record(
+    history: &mut History,
+    before: &Shot,
+    after: &Shot,
+    settled: &BTreeSet<EntityId>,
+    past: &Seen,
+) -> Seen {
+    let mut seen = past.clone();
+    let expected = history.expect(past);
+    let ids: BTreeSet<EntityId> = before.keys().chain(after.keys()).copied().collect();
+    for id in ids {
+        let mut write = |field, value| {
+            seen.insert(history.write(id, field, value, past));
+        };
+        match (before.get(&id), after.get(&id)) {
+            (_, None) => write(Field::Exists, None),
+            (None, Some(now)) => {
+                write(Field::Exists, Some(1));
+                for field in all_fields(id) {
+                    write(field, now.fields.get(&field).copied());
+                }
+            }
+            (Some(then), Some(now)) => {
+                let is_settled = settled.contains(&id);
+                if is_settled {
+                    write(Field::Exists, Some(1));
+                }
+                for field in all_fields(id) {
+                    let value = now.fields.get(&field).copied();
+                    let values = expected[&id].fields.get(&field);
+                    let was_disputed = values.is_none_or(|values| *values != BTreeSet::from([value]));
+                    if value != then.fields.get(&field).copied() || (is_settled && was_disputed) {
+                        write(field, value);
+                    }
+                }
+            }
+        }
+    }
+    seen
+}
+
+fn all_fields(id: EntityId) -> impl Iterator<Item = Field> {
+    let labels: &[&str] = if matches!(id, EntityId::Node(_)) { &LABELS } else { &[] };
+    labels.iter().map(|name| Field::Label(name)).chain(PROPS.into_iter().map(Field::Prop))
+}
