@@ -11,7 +11,7 @@ use std::sync::Arc;
 use common::{Known, OPTIONS, block, look, run};
 use mnem_backend_native::{PAGE_SIZE, StorageEngine, StorageOptions, WalCommitPolicy};
 use mnem_core::port::{BlockRead, Blockstore, Fault, OpenError, Store};
-use mnem_vfs::sim::Keep;
+use mnem_vfs::sim::{Calls, Fault as DiskFault, Keep, When};
 use mnem_vfs::{CountingVfs, OpenMode, RealVfs, SimVfs, Vfs, VfsFileExt};
 
 fn allocated_bytes(path: &Path) -> u64 {
@@ -138,6 +138,32 @@ fn one_damaged_superblock_is_survived_two_are_refused() {
         "{error}"
     );
     assert!(error.to_string().contains("/store/data.nd"), "{error}");
+}
+
+/// The pages of the older superblock are whole as long as its log is, even while a newer checkpoint is being written.
+#[test]
+fn the_older_superblock_still_works_while_a_checkpoint_is_under_way() {
+    let disk = SimVfs::new();
+    let vfs: Arc<dyn Vfs> = Arc::new(disk.clone());
+    let store = StorageEngine::open_or_init_with(vfs, "/store", StorageOptions::default()).unwrap();
+    let blocks: Vec<_> = (0..4).map(|seed| block(seed, 1500)).collect();
+    for block in &blocks[..3] {
+        store.put(block).unwrap();
+        store.checkpoint().unwrap();
+    }
+    store.put(&blocks[3]).unwrap();
+    store.sync().unwrap();
+    // The pages are written, the superblock is not.
+    disk.inject(When::Nth(Calls::Syncs, 0), DiskFault::Interrupted);
+    store.checkpoint().unwrap_err();
+    drop(store);
+    disk.clear_faults();
+    let image = disk.restart(Keep::All);
+    write(&image, "/store/data.nd", 40, b"xxxx");
+    let store = StorageEngine::open_with(Arc::new(image), "/store", OPTIONS).unwrap();
+    assert!(store.report().lone_superblock && store.report().generation == 3);
+    store.check().unwrap();
+    blocks.iter().for_each(|block| assert!(store.get(block.cid()).unwrap().is_some()));
 }
 
 #[test]

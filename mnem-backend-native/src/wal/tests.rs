@@ -219,6 +219,17 @@ fn a_segment_that_is_needed_is_not_used_again() {
 }
 
 #[test]
+fn a_full_segment_is_synced_before_the_next_is_touched() {
+    let disk = fresh();
+    let mut wal = writer(&disk, 1, 1);
+    while wal.segment_start() == Lsn(0) {
+        append(&mut wal, &["text"]);
+    }
+    let found = read(&disk.restart(Keep::Nothing), START).unwrap().1;
+    assert_eq!(found.len(), 7, "what fits the first segment, without a sync of the second");
+}
+
+#[test]
 fn a_segment_that_is_missing_in_the_middle_is_refused() {
     let disk = fresh();
     let mut wal = writer(&disk, 1, 1);
