@@ -370,3 +370,53 @@ fn many_writers_at_once_all_land() {
     });
     assert_eq!(repo.head().unwrap().labelled("Note").unwrap().count(), 200);
 }
+
+/// As threads would, but the same in every run: each of eight writers begins and commits at moments of its own.
+#[test]
+fn writers_that_interleave_at_random_all_land_in_bounded_work() {
+    for seed in 1..=6u64 {
+        let store = MemoryStore::new();
+        let repo = Repo::init(Arc::new(store.clone()), options(seed)).unwrap();
+        let mut random = seed;
+        let mut open: Vec<Option<mnem_core::repo::Transaction>> = (0..8).map(|_| None).collect();
+        let mut committed = 0;
+        while committed < 120 {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            // The higher the number, the rarer the writer: some commit from states that are long past.
+            let writer = usize::try_from((random >> 40).trailing_zeros().min(7)).unwrap();
+            open[writer] = match open[writer].take() {
+                None => Some(repo.begin(&me()).unwrap()),
+                Some(mut tx) => {
+                    tx.add_node("Note", props! { by: i64::try_from(writer).unwrap() }).unwrap();
+                    tx.commit("note").unwrap();
+                    committed += 1;
+                    None
+                }
+            };
+        }
+        assert_eq!(repo.head().unwrap().labelled("Note").unwrap().count(), 120);
+    }
+}
+
+/// Heads that cross in every round: each writer starts from another pair of the heads before.
+#[test]
+fn histories_that_cross_again_and_again_unite_in_bounded_work() {
+    let store = MemoryStore::new();
+    let repo = Repo::init(Arc::new(store.clone()), options(1)).unwrap();
+    let counter = add(&repo, "Counter", "c");
+    for round in 0..24 {
+        let mut open: Vec<_> = (0..3).map(|_| repo.begin(&me()).unwrap()).collect();
+        // The first commits, another begins from that, and the rest commit from before: so the next bases cross.
+        for (writer, mut tx) in open.drain(..).enumerate() {
+            tx.set(counter, &format!("w{writer}"), round).unwrap();
+            let mut late = repo.begin(&me()).unwrap();
+            tx.commit("round").unwrap();
+            late.set(counter, &format!("late{writer}"), round).unwrap();
+            late.commit("late").unwrap();
+        }
+    }
+    let now = repo.head().unwrap().require(counter).unwrap();
+    for name in ["w0", "w1", "w2", "late0", "late1", "late2"] {
+        assert_eq!(now.get::<i64>(name).unwrap(), 23, "{name}");
+    }
+}

@@ -21,6 +21,9 @@ use crate::tree::{Edit, NodeCache, TreeStore};
 /// Version of the merge rules that this program knows.
 pub(super) const MERGE_RULES: u64 = 1;
 
+/// How often a writer tries to publish the union of several heads before it starts from it unpublished.
+const RECONCILE_ATTEMPTS_MAX: u32 = 16;
+
 /// A store and a branch. Cloning costs a counter; clones and other programs may work at the same time.
 #[derive(Clone)]
 pub struct Repo {
@@ -43,6 +46,32 @@ impl Shared {
     pub(super) fn state(&self) -> Result<State, RepoError> {
         let stored = Arc::from(self.store.snapshot()?);
         State::read(stored, &self.options.namespace, &self.tree_store())
+    }
+
+    /// Reads the present state and, if it has several heads, publishes the operation that unites them.
+    ///
+    /// Without this, writers that start from different sets of heads would each unite their own: then the next common
+    /// ancestors are several, and theirs too, and uniting grows dearer with each round. As it is, of several writers one
+    /// publishes, the others start from that, and every two operations have one youngest ancestor.
+    pub(super) fn reconciled(&self) -> Result<State, RepoError> {
+        let mut state = self.state()?;
+        for _ in 0..RECONCILE_ATTEMPTS_MAX {
+            if state.pending.is_empty() {
+                break;
+            }
+            let heads = HeadsUpdate {
+                namespace: self.options.namespace.clone(),
+                expected: Some(state.heads.clone()),
+                add: vec![state.operation],
+                remove: state.heads.clone(),
+            };
+            let batch = WriteBatch { blocks: &state.pending, heads: &heads, rows: &[] };
+            match self.store.commit(state.lease(), &batch)? {
+                Swap::Done | Swap::Moved => state = self.state()?, // somebody else was faster, or may have been since
+            }
+        }
+        // Still several heads: others commit faster than they can be united. That is legal, and only dearer.
+        Ok(state)
     }
 
     /// Reads the state as an operation left it.
@@ -150,9 +179,17 @@ impl Repo {
         self.snapshot(state, tip)
     }
 
-    /// Starts changes of the branch in somebody's name.
+    /// Starts changes of the branch in somebody's name. If others committed side by side, their heads are united first.
     pub fn begin(&self, actor: &Actor) -> Result<Transaction, RepoError> {
-        Ok(Transaction::new(self.head()?, actor.clone()))
+        Ok(Transaction::new(self.reconcile()?, actor.clone()))
+    }
+
+    /// Publishes what several heads say together, and returns it. Optional: the next writer does it, and readers see it
+    /// either way.
+    pub fn reconcile(&self) -> Result<Snapshot, RepoError> {
+        let state = Arc::new(self.shared.reconciled()?);
+        let tip = state.branch_tip(&self.branch)?;
+        self.snapshot(state, tip)
     }
 
     pub(super) fn snapshot(

@@ -5,12 +5,14 @@
 //!      arrival. So two programs that unite the same heads write the same blocks.
 //!  U2  Every commit that a head's names reach is reached by the united names, unless a head moved the name away.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::dag;
 use super::error::RepoError;
 use super::handle::MERGE_RULES;
-use super::merge;
+use super::merge::{self, Merge};
 use super::read::read;
 use super::refs::{NameKind, Target};
 use crate::cid::Cid;
@@ -33,7 +35,7 @@ pub(super) fn unite(
     staged: &Arc<Staged>,
     heads: &[OperationId],
 ) -> Result<United, RepoError> {
-    let work = Unite { trees, staged };
+    let work = Unite { trees, staged, merge: Merge::new(trees, staged), folded: RefCell::default() };
     let view = work.fold(heads)?;
     let operations =
         heads.iter().map(|head| read(&**staged, head.cid())).collect::<Result<Vec<Operation>, _>>()?;
@@ -62,6 +64,9 @@ pub(super) fn unite(
 struct Unite<'a> {
     trees: &'a TreeStore,
     staged: &'a Arc<Staged>,
+    merge: Merge<'a>,
+    /// The views of sets of operations that were merged already: see [`Merge`] for why.
+    folded: RefCell<BTreeMap<Vec<OperationId>, View>>,
 }
 
 impl Unite<'_> {
@@ -74,13 +79,17 @@ impl Unite<'_> {
     /// far have in common with the next one, merged likewise.
     fn fold(&self, operations: &[OperationId]) -> Result<View, RepoError> {
         let (first, others) = operations.split_first().expect("there is something to unite");
+        if let Some(view) = self.folded.borrow().get(operations) {
+            return Ok(view.clone());
+        }
         let mut view = self.view(first)?;
         for (merged, next) in others.iter().enumerate() {
             let bases = dag::merge_bases(&**self.staged, &operations[..=merged], &[*next])?;
             let right = self.view(next)?;
             let base = if bases.is_empty() { self.nothing(&view)? } else { self.fold(&bases)? };
-            view = self.merge(&base, &view, &right)?;
+            view = self.views(&base, &view, &right)?;
         }
+        self.folded.borrow_mut().insert(operations.to_vec(), view.clone());
         Ok(view)
     }
 
@@ -90,7 +99,7 @@ impl Unite<'_> {
         Ok(View { refs: empty, remotes: empty, config: empty, erased: empty, sigs: empty, ..like.clone() })
     }
 
-    fn merge(&self, base: &View, left: &View, right: &View) -> Result<View, RepoError> {
+    fn views(&self, base: &View, left: &View, right: &View) -> Result<View, RepoError> {
         let three = |of: fn(&View) -> &Cid| {
             let tree = |view| self.trees.tree(*of(view));
             (tree(base), tree(left), tree(right))
@@ -176,6 +185,6 @@ impl Unite<'_> {
         if follows(right, left)? {
             return Ok(left);
         }
-        merge::automatic(self.trees, self.staged, base, left, right)
+        self.merge.automatic(base, left, right)
     }
 }

@@ -11,6 +11,7 @@
 pub(super) mod fields;
 pub(super) mod versions;
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -60,30 +61,41 @@ impl Maps {
     }
 }
 
-/// Makes the commit that follows two others on a branch that both moved from `base`. What is made goes to `staged`.
-pub(super) fn automatic(
-    trees: &TreeStore,
-    staged: &Arc<Staged>,
-    base: Option<CommitId>,
-    left: CommitId,
-    right: CommitId,
-) -> Result<CommitId, RepoError> {
-    let merge = Merge { trees, staged };
-    let parents = [left.min(right), left.max(right)];
-    let base = match base {
-        Some(base) => merge.maps(base)?,
-        None => merge.common(parents)?,
-    };
-    let maps = merge.maps_of_merge(&base, &merge.maps(parents[0])?, &merge.maps(parents[1])?)?;
-    merge.commit(parents, maps)
-}
-
-struct Merge<'a> {
+/// Merges commits. What is made goes to `staged`, over which `trees` reads.
+pub(super) struct Merge<'a> {
     trees: &'a TreeStore,
     staged: &'a Arc<Staged>,
+    /// What was made of two commits and their base. Histories that cross often ask for the same again and again: without
+    /// this, each crossing would double the work.
+    made: RefCell<BTreeMap<(Option<CommitId>, [CommitId; 2]), CommitId>>,
 }
 
-impl Merge<'_> {
+impl<'a> Merge<'a> {
+    pub(super) fn new(trees: &'a TreeStore, staged: &'a Arc<Staged>) -> Merge<'a> {
+        Merge { trees, staged, made: RefCell::default() }
+    }
+
+    /// Makes the commit that follows two others on a branch that both moved from `base`.
+    pub(super) fn automatic(
+        &self,
+        base: Option<CommitId>,
+        left: CommitId,
+        right: CommitId,
+    ) -> Result<CommitId, RepoError> {
+        let parents = [left.min(right), left.max(right)];
+        if let Some(made) = self.made.borrow().get(&(base, parents)) {
+            return Ok(*made);
+        }
+        let common = match base {
+            Some(base) => self.maps(base)?,
+            None => self.common(parents)?,
+        };
+        let maps = self.maps_of_merge(&common, &self.maps(parents[0])?, &self.maps(parents[1])?)?;
+        let commit = self.commit(parents, maps)?;
+        self.made.borrow_mut().insert((base, parents), commit);
+        Ok(commit)
+    }
+
     fn blocks(&self) -> &dyn BlockRead {
         &**self.staged
     }
@@ -100,7 +112,7 @@ impl Merge<'_> {
         };
         let mut merged = *first;
         for next in others {
-            merged = automatic(self.trees, self.staged, None, merged, *next)?;
+            merged = self.automatic(None, merged, *next)?;
         }
         self.maps(merged)
     }
