@@ -110,6 +110,8 @@ impl World {
         let names = self.names_now();
         let seen = names.get(branch).cloned().unwrap_or_default();
         let transaction = repo.begin(&actor(who)).unwrap();
+        // A writer unites the heads it starts from: what it then starts from has seen what all of them have.
+        self.names.entry(transaction.base().operation()).or_insert_with(|| names.clone());
         let before = self.keep(transaction.base().clone(), seen.clone());
         self.open[who] = Some(Open {
             transaction,
