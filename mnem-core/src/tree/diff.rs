@@ -159,7 +159,10 @@ impl Walk {
 
     fn start(&mut self) -> Result<(), TreeError> {
         if let Root::Unread(cid) = &self.root {
-            self.root = Root::Closed(self.store.root_frame(cid)?);
+            let frame = self.store.root_frame(cid)?;
+            // An empty root is passed over at once: met as a child of the other tree, where it may not be, the same
+            // node would count as shared and not be looked at.
+            self.root = if frame.node.len() == 0 { Root::Opened } else { Root::Closed(frame) };
         }
         Ok(())
     }

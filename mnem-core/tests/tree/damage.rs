@@ -259,6 +259,19 @@ fn a_missing_node_is_named_by_every_operation() {
 }
 
 #[test]
+fn an_empty_child_is_found_even_by_a_diff_with_the_empty_tree() {
+    let empty = leaf(&[]);
+    let forged = inner(1, &[(b"a", &leaf(&[b"a"]), 1), (b"b", &empty, 1)]);
+    let damaged = tree(&NARROW, &[&forged, &leaf(&[b"a"]), &empty]);
+    assert_eq!(damage(&damaged), (*empty.cid(), Damage::Count));
+    let nothing = damaged.store().tree(*empty.cid());
+    for order in [Order::Ascending, Order::Descending] {
+        assert!(nothing.diff(&damaged, KeyRange::ALL, order).any(|change| change.is_err()));
+        assert!(damaged.diff(&nothing, KeyRange::ALL, order).any(|change| change.is_err()));
+    }
+}
+
+#[test]
 fn cursors_and_diffs_end_after_an_error() {
     let blocks = Blocks::new();
     let missing = store(&blocks, &WIDE).tree(*leaf(&[b"a"]).cid());
