@@ -61,13 +61,16 @@ impl Maps {
     }
 }
 
+/// What a merge is made of: the base, if it is known, and the two commits, the lesser one first.
+type Sides = (Option<CommitId>, [CommitId; 2]);
+
 /// Merges commits. What is made goes to `staged`, over which `trees` reads.
 pub(super) struct Merge<'a> {
     trees: &'a TreeStore,
     staged: &'a Arc<Staged>,
     /// What was made of two commits and their base. Histories that cross often ask for the same again and again: without
     /// this, each crossing would double the work.
-    made: RefCell<BTreeMap<(Option<CommitId>, [CommitId; 2]), CommitId>>,
+    made: RefCell<BTreeMap<Sides, CommitId>>,
 }
 
 impl<'a> Merge<'a> {
