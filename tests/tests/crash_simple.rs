@@ -146,8 +146,14 @@ impl Run {
             heads.insert(update.namespace.clone(), set.clone());
             heads
         };
-        let (between, after) = (with(&with_both), with(&new));
-        self.world.may_be = vec![between, after.clone()];
+        // Old heads go one by one, after the new ones are durable: a cut may leave any of them.
+        let removed: Vec<_> = with_both.difference(&new).copied().collect();
+        let some_left = (0..1u32 << removed.len()).map(|left| {
+            let kept = (0..removed.len()).filter(|n| left >> n & 1 == 1).map(|n| removed[n]);
+            new.iter().copied().chain(kept).collect()
+        });
+        self.world.may_be = some_left.map(|set| with(&set)).collect();
+        let after = with(&new);
         after
     }
 
