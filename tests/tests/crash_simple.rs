@@ -153,8 +153,7 @@ impl Run {
             new.iter().copied().chain(kept).collect()
         });
         self.world.may_be = some_left.map(|set| with(&set)).collect();
-        let after = with(&new);
-        after
+        with(&new)
     }
 
     fn done(&mut self, heads: Heads) {
