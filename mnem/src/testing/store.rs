@@ -2,9 +2,7 @@
 
 use super::blocks::{all, assert_stale_without_lease};
 use super::lab::{Lab, LabExt};
-use super::sample::{
-    TABLE, advance, block, blocks, commit, forged_lease, head, namespace, noise, sorted, update,
-};
+use super::sample::{TABLE, advance, block, blocks, commit, forged_lease, head, namespace, noise, update};
 use super::suite::Checked;
 use crate::error::Error;
 use crate::port::{
