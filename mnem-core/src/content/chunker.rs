@@ -34,7 +34,7 @@ static GEAR: LazyLock<[u64; 256]> = LazyLock::new(|| {
 });
 
 /// Cuts a stream into chunks by its content. Where it cuts depends on the bytes since the last cut, not on how they
-/// were handed in; and whether it may cut at a place, only on the [`WINDOW_BYTES`] bytes before it and on how long
+/// were handed in; and whether it may cut at a place, only on the `WINDOW_BYTES` bytes before it and on how long
 /// the chunk is. So after an edit the cuts soon fall into their old places. Holds at most [`CHUNK_MAX_BYTES`].
 #[derive(Debug, Default)]
 pub struct Chunker {
