@@ -6,7 +6,7 @@ use crate::cid::Cid;
 use crate::codec::DecodeError;
 use crate::id::{CommitId, EdgeId, EntityId, NodeId};
 use crate::object::ObjectError;
-use crate::port::{CollectorError, HeadsError, StoreError};
+use crate::port::{CollectorError, Fault, HeadsError, StoreError};
 use crate::tree::TreeError;
 use crate::value::ValueError;
 
@@ -200,4 +200,12 @@ impl From<CollectorError> for RepoError {
             _ => StoreError::Stale,
         })
     }
+}
+
+/// An index holds a key that none of its makers makes.
+pub(super) fn damaged_key() -> RepoError {
+    RepoError::Store(StoreError::Fault(Fault::Corrupt {
+        what: "an index",
+        at: "a key that is none".to_owned(),
+    }))
 }

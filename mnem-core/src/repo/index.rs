@@ -17,15 +17,15 @@ use bytes::Bytes;
 
 use super::entity;
 use super::error::RepoError;
-use super::handle::Shared;
 use super::merge::versions::sides;
 use super::read::decode;
+use super::shared::Shared;
 use super::state::State;
 use crate::cid::Cid;
 use crate::codec::{Reader, Writer};
 use crate::key::{AdjacencyKey, LabelKey};
 use crate::object::{Commit, Edge, Node};
-use crate::port::{BlockRead, BlockReadExt, Fault, Namespace, Row, RowTable, SideError, StoreError};
+use crate::port::{BlockRead, BlockReadExt, Namespace, Row, RowTable, SideError, StoreError};
 use crate::staged::Staged;
 use crate::tree::{Edit, KeyRange, Order, Tree, TreeError, TreeStore};
 
@@ -286,12 +286,4 @@ fn check(key: &[u8], root: &Cid) -> [u8; 16] {
 
 fn side(why: SideError) -> RepoError {
     RepoError::Store(StoreError::Side(why))
-}
-
-/// An index holds a key that none of its makers makes.
-pub(super) fn damaged_key() -> RepoError {
-    RepoError::Store(StoreError::Fault(Fault::Corrupt {
-        what: "an index",
-        at: "a key that is none".to_owned(),
-    }))
 }

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use super::entity::{self, Entity};
-use super::error::RepoError;
-use super::handle::Shared;
-use super::index::{Index, damaged_key, index_tree};
+use super::error::{RepoError, damaged_key};
+use super::index::{Index, index_tree};
 use super::merge::fields::Merged;
 use super::merge::versions;
 use super::read::read;
+use super::shared::Shared;
 use super::state::State;
 use crate::block::Block;
 use crate::cid::Cid;

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use super::dag;
 use super::error::RepoError;
-use super::handle::MERGE_RULES;
+use super::merge::RULES;
 use super::merge::{self, Merge};
 use super::read::read;
 use super::refs::{NameKind, Target};
@@ -124,7 +124,7 @@ impl Unite<'_> {
         let params: Params = read(&**self.staged, &least)?;
         let others: Params = read(&**self.staged, &other)?;
         for rules in [params.merge, others.merge] {
-            if rules != MERGE_RULES {
+            if rules != RULES {
                 return Err(RepoError::Newer { needs: format!("version {rules} of the rules of merging") });
             }
         }

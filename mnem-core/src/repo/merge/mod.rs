@@ -32,6 +32,9 @@ use crate::tree::{Dispute, Edit, KeyRange, Order, Tree, TreeStore, link_value};
 use fields::Fields;
 use versions::Terms;
 
+/// Version of the merge rules that this program knows.
+pub(super) const RULES: u64 = 1;
+
 /// Roots of the maps of one state.
 #[derive(Clone, Copy)]
 struct Maps {
@@ -186,7 +189,7 @@ impl<'a> Merge<'a> {
         conflicts: &mut BTreeMap<Vec<u8>, Option<Cid>>,
     ) -> Result<Tree, RepoError> {
         let decide = |dispute: Dispute| {
-            let id = <[u8; 16]>::try_from(&*dispute.key).map_err(|_| super::index::damaged_key())?;
+            let id = <[u8; 16]>::try_from(&*dispute.key).map_err(|_| super::error::damaged_key())?;
             let side = |value: &Option<Bytes>, root: &Cid| -> Result<Terms, RepoError> {
                 let cid = value.as_ref().map(|value| entity::link(root, value)).transpose()?;
                 Terms::read(self.blocks(), cid)
@@ -393,7 +396,7 @@ enum Decided {
 }
 
 fn node_id(key: &[u8]) -> Result<NodeId, RepoError> {
-    key.try_into().map(NodeId::from_bytes).map_err(|_| super::index::damaged_key())
+    key.try_into().map(NodeId::from_bytes).map_err(|_| super::error::damaged_key())
 }
 
 /// The same for everyone who merges the same commits.

@@ -1,0 +1,106 @@
+//! What all handles on one open repository share: the store, the options, the cache, and how states are read and
+//! operations are written.
+
+use std::sync::Arc;
+
+use super::dag;
+use super::error::RepoError;
+use super::options::{Actor, Options};
+use super::state::State;
+use crate::cid::Cid;
+use crate::id::{OperationId, SessionId};
+use crate::object::{Object, Operation, OperationKind, Time, Unknown, View};
+use crate::port::{BlockRead, HeadsUpdate, Store, Swap, WriteBatch};
+use crate::staged::Staged;
+use crate::tree::{NodeCache, TreeStore};
+
+/// How often a writer tries to publish the union of several heads before it starts from it unpublished.
+const RECONCILE_ATTEMPTS_MAX: u32 = 16;
+
+/// How often a change that rests on what others may change is tried.
+pub(super) const ATTEMPTS_MAX: u32 = 64;
+
+/// What all handles on one open repository share.
+pub(super) struct Shared {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) options: Options,
+    pub(super) session: SessionId,
+    pub(super) params_cid: Cid,
+    pub(super) empty_root: Cid,
+    pub(super) trees: Arc<NodeCache>,
+}
+
+impl Shared {
+    /// Reads the present state.
+    pub(super) fn state(&self) -> Result<State, RepoError> {
+        let stored = Arc::from(self.store.snapshot()?);
+        State::read(stored, &self.options.namespace, &self.tree_store())
+    }
+
+    /// Reads the present state and, if it has several heads, publishes the operation that unites them.
+    ///
+    /// Without this, writers that start from different sets of heads would each unite their own: then the next common
+    /// ancestors are several, and theirs too, and uniting grows dearer with each round. As it is, of several writers one
+    /// publishes, the others start from that, and every two operations have one youngest ancestor.
+    pub(super) fn reconciled(&self) -> Result<State, RepoError> {
+        let mut state = self.state()?;
+        for _ in 0..RECONCILE_ATTEMPTS_MAX {
+            if state.pending.is_empty() {
+                break;
+            }
+            let heads = HeadsUpdate {
+                namespace: self.options.namespace.clone(),
+                expected: Some(state.heads.clone()),
+                add: vec![state.operation],
+                remove: state.heads.clone(),
+            };
+            let batch = WriteBatch { blocks: &state.pending, heads: &heads, rows: &[] };
+            match self.store.commit(state.lease(), &batch)? {
+                Swap::Done | Swap::Moved => state = self.state()?, // somebody else was faster, or may have been since
+            }
+        }
+        // Still several heads: others commit faster than they can be united. That is legal, and only dearer.
+        Ok(state)
+    }
+
+    /// Reads the state as an operation left it.
+    pub(super) fn state_at(&self, operation: OperationId) -> Result<State, RepoError> {
+        let stored = Arc::from(self.store.snapshot()?);
+        State::of(stored, vec![operation], &self.options.namespace, &self.tree_store())
+    }
+
+    pub(super) fn tree_store(&self) -> TreeStore {
+        let nothing: Arc<dyn BlockRead> = Arc::clone(&self.store) as Arc<dyn BlockRead>;
+        TreeStore::with_cache(nothing, Arc::clone(&self.trees))
+    }
+
+    /// Writes a view and the operation that leads to it.
+    pub(super) fn stage_operation(
+        &self,
+        state: &State,
+        view: &View,
+        kind: OperationKind,
+        actor: &Actor,
+        time: Time,
+        staged: &Staged,
+    ) -> Result<OperationId, RepoError> {
+        let view = view.to_block()?;
+        let operation = Operation {
+            parents: vec![state.operation],
+            generation: dag::next_generation(state.generation)?,
+            kind,
+            details: Unknown::default(),
+            actor: actor.id(),
+            session: self.session,
+            // However clocks run, no operation is older than what it follows.
+            time: time.max(state.time),
+            view: *view.cid(),
+            unknown: Unknown::default(),
+        };
+        let block = operation.to_block()?;
+        let id = OperationId::new(*block.cid());
+        staged.put(view)?;
+        staged.put(block)?;
+        Ok(id)
+    }
+}

@@ -1,0 +1,231 @@
+//! Changes, staged in memory until they are committed in one step.
+
+mod commit;
+
+use std::collections::BTreeMap;
+
+use super::entity::Entity;
+use super::error::RepoError;
+use super::options::Actor;
+use super::snapshot::Snapshot;
+use crate::cid::Cid;
+use crate::id::{EdgeId, EntityId, NodeId};
+use crate::object::{Edge, EdgeType, IntoLabels, Node};
+use crate::value::{IntoProps, Value};
+
+/// Changes to one branch. Reads see them; nothing is written before [`commit`](Self::commit), and dropping it leaves
+/// nothing behind.
+#[must_use = "a dropped transaction changes nothing"]
+pub struct Transaction {
+    base: Snapshot,
+    actor: Actor,
+    pub(super) nodes: Changes<NodeId>,
+    pub(super) edges: Changes<EdgeId>,
+    expected: BTreeMap<EntityId, Option<Cid>>,
+}
+
+/// What was touched, by id.
+pub(super) type Changes<E> = BTreeMap<E, Change<<E as Entity>::Object>>;
+
+/// One entity that was touched: how it was, and how it is to be.
+pub struct Change<T> {
+    /// Every side, if it was in conflict.
+    before: Vec<T>,
+    after: Vec<T>,
+    was_in_conflict: bool,
+}
+
+impl<T: PartialEq> Change<T> {
+    /// Says whether nothing is changed. What was in conflict is touched only to settle it.
+    fn is_none(&self) -> bool {
+        !self.was_in_conflict && self.before == self.after
+    }
+
+    fn versions(&self) -> (&[T], &[T]) {
+        (&self.before, &self.after)
+    }
+
+    fn now(&self) -> Option<&T> {
+        self.after.first()
+    }
+}
+
+impl Transaction {
+    pub(super) fn new(base: Snapshot, actor: Actor) -> Transaction {
+        Transaction { base, actor, nodes: BTreeMap::new(), edges: BTreeMap::new(), expected: BTreeMap::new() }
+    }
+
+    /// Returns the state that this started from.
+    pub fn base(&self) -> &Snapshot {
+        &self.base
+    }
+
+    /// Says whether anything would be committed.
+    pub fn is_empty(&self) -> bool {
+        self.nodes.values().all(Change::is_none) && self.edges.values().all(Change::is_none)
+    }
+
+    /// Records a new node and returns its id.
+    pub fn add_node(&mut self, labels: impl IntoLabels, props: impl IntoProps) -> Result<NodeId, RepoError> {
+        let (unix_ms, random) = self.base.shared.options.draw();
+        let id = NodeId::from_time_and_random(unix_ms, random);
+        self.add_node_as(id, labels, props)?;
+        Ok(id)
+    }
+
+    /// Records a new node under an id of one's own, such as one of a natural key.
+    pub fn add_node_as(
+        &mut self,
+        id: NodeId,
+        labels: impl IntoLabels,
+        props: impl IntoProps,
+    ) -> Result<(), RepoError> {
+        let node = Node::new(id, labels.into_labels()?, props.into_props()?);
+        self.insert(id, node)
+    }
+
+    /// Records a new edge and returns its id.
+    pub fn add_edge(
+        &mut self,
+        src: NodeId,
+        edge_type: &str,
+        dst: NodeId,
+        props: impl IntoProps,
+    ) -> Result<EdgeId, RepoError> {
+        let (unix_ms, random) = self.base.shared.options.draw();
+        let id = EdgeId::from_time_and_random(unix_ms, random);
+        self.add_edge_as(id, src, edge_type, dst, props)?;
+        Ok(id)
+    }
+
+    /// Records a new edge under an id of one's own, such as [`EdgeId::of_unique`].
+    pub fn add_edge_as(
+        &mut self,
+        id: EdgeId,
+        src: NodeId,
+        edge_type: &str,
+        dst: NodeId,
+        props: impl IntoProps,
+    ) -> Result<(), RepoError> {
+        let edge = Edge::new(id, src, EdgeType::new(edge_type)?, dst, props.into_props()?);
+        self.check_ends(&edge)?;
+        self.insert(id, edge)
+    }
+
+    pub(super) fn check_ends(&self, edge: &Edge) -> Result<(), RepoError> {
+        for node in [edge.src, edge.dst] {
+            if self.get(node)?.is_none() {
+                return Err(RepoError::MissingEnd { edge: edge.id, node });
+            }
+        }
+        Ok(())
+    }
+
+    fn insert<E: Entity>(&mut self, id: E, version: E::Object) -> Result<(), RepoError> {
+        // Looked at before it is touched: what is in conflict is settled by being touched.
+        if self.get(id)?.is_some() {
+            return Err(RepoError::Taken { id: id.into() });
+        }
+        self.touch(id)?.after = vec![version];
+        Ok(())
+    }
+
+    /// Returns the node or edge as this transaction has it.
+    pub fn get<E: Entity>(&self, id: E) -> Result<Option<E::Object>, RepoError> {
+        match E::changes(self).get(&id) {
+            Some(change) => Ok(change.now().cloned()),
+            None => self.base.get(id),
+        }
+    }
+
+    /// Returns the node or edge, which must be there.
+    pub fn require<E: Entity>(&self, id: E) -> Result<E::Object, RepoError> {
+        self.get(id)?.ok_or(RepoError::NoSuchEntity { id: id.into() })
+    }
+
+    /// Sets a property.
+    pub fn set<E: Entity>(&mut self, id: E, name: &str, value: impl Into<Value>) -> Result<(), RepoError> {
+        let version = self.edit(id)?;
+        E::props(version).set(name, value.into())?;
+        Ok(())
+    }
+
+    /// Removes a property and returns what it was.
+    pub fn unset<E: Entity>(&mut self, id: E, name: &str) -> Result<Option<Value>, RepoError> {
+        Ok(E::props(self.edit(id)?).unset(name))
+    }
+
+    /// Replaces the labels of a node.
+    pub fn set_labels(&mut self, id: NodeId, labels: impl IntoLabels) -> Result<(), RepoError> {
+        let labels = labels.into_labels()?;
+        self.edit(id)?.labels = labels;
+        Ok(())
+    }
+
+    /// Removes a node, with every edge at it, or an edge.
+    pub fn remove<E: Entity>(&mut self, id: E) -> Result<(), RepoError> {
+        id.before_removal(self)?;
+        let change = self.touch(id)?;
+        if change.after.is_empty() {
+            return Err(RepoError::NoSuchEntity { id: id.into() });
+        }
+        change.after.clear();
+        Ok(())
+    }
+
+    /// Settles a conflict: the node or edge is to be this version, whatever the sides say.
+    pub fn resolve<E: Entity>(&mut self, id: E, version: E::Object) -> Result<(), RepoError> {
+        if E::id(&version) != id {
+            return Err(RepoError::OtherId { id: id.into(), found: E::id(&version).into() });
+        }
+        self.require(id)?;
+        E::check(&version, self)?;
+        self.touch(id)?.after = vec![version];
+        Ok(())
+    }
+
+    /// Refuses the commit if the node or edge is not at this version, or, with `None`, if it is there.
+    pub fn expect<E: Entity>(&mut self, id: E, version: impl Into<Option<Cid>>) -> Result<(), RepoError> {
+        let expected = version.into();
+        let found = self.base.version_of(id)?;
+        if found != expected {
+            return Err(RepoError::Changed { id: id.into(), expected, found });
+        }
+        self.expected.insert(id.into(), expected);
+        Ok(())
+    }
+
+    /// An edge needs both of its ends: it goes with the first of them.
+    pub(super) fn remove_edges_at(&mut self, node: NodeId) -> Result<(), RepoError> {
+        let ends_here = |edge: &Edge| edge.src == node || edge.dst == node;
+        let staged = self.edges.values().filter_map(Change::now);
+        let mut gone: Vec<EdgeId> = staged.filter(|edge| ends_here(edge)).map(|edge| edge.id).collect();
+        for edge in self.base.edges_out(node, ..)?.chain(self.base.edges_in(node, ..)?) {
+            let id = edge?.id;
+            if !self.edges.contains_key(&id) {
+                gone.push(id);
+            }
+        }
+        for id in gone {
+            self.touch(id)?.after.clear();
+        }
+        Ok(())
+    }
+
+    fn touch<E: Entity>(&mut self, id: E) -> Result<&mut Change<E::Object>, RepoError> {
+        if !E::changes(self).contains_key(&id) {
+            let before = self.base.sides(id)?;
+            let was_in_conflict = self.base.conflict(id)?.is_some();
+            let after = self.base.get(id)?.into_iter().collect();
+            E::changes_mut(self).insert(id, Change { before, after, was_in_conflict });
+        }
+        Ok(E::changes_mut(self).get_mut(&id).expect("was there, or was inserted just now"))
+    }
+
+    fn edit<E: Entity>(&mut self, id: E) -> Result<&mut E::Object, RepoError> {
+        if self.base.conflict(id)?.is_some() && !E::changes(self).contains_key(&id) {
+            return Err(RepoError::InConflict { id: id.into() });
+        }
+        self.touch(id)?.after.first_mut().ok_or(RepoError::NoSuchEntity { id: id.into() })
+    }
+}
