@@ -37,7 +37,9 @@ mod url;
 pub use copy::{Copied, CopyError, copy};
 pub use error::Error;
 pub use mnem_core::props;
-pub use mnem_core::repo::{Actor, Options, Repo, RepoError, Revision, Snapshot, Transaction};
+pub use mnem_core::repo::{
+    Actor, Delta, Deltas, Differ, Ends, Options, Repo, RepoError, Revision, Snapshot, Transaction,
+};
 pub use mnem_core::{
     ActorId, BLOCK_BYTES_MAX, Block, Blockstore, ChangeId, Cid, CidClass, CidError, CidMismatch, Codec,
     Collector, CommitId, EdgeId, EntityId, HashAlgorithm, NodeId, OpHeadsStore, OperationId, RepoId,

@@ -6,6 +6,7 @@
 //! Used by: the facade. Threads: every handle is `Send`, and `Repo` and `Snapshot` are shared freely.
 
 mod dag;
+mod delta;
 mod entity;
 mod error;
 mod handle;
@@ -25,6 +26,7 @@ mod state;
 mod transaction;
 mod unite;
 
+pub use delta::{Delta, Deltas, Differ, Ends};
 pub use entity::Entity;
 pub use error::RepoError;
 pub use handle::Repo;
