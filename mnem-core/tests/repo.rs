@@ -79,6 +79,38 @@ fn two_sides(
 }
 
 #[test]
+fn actors_are_known_by_name_wherever_they_did_something() {
+    let store: Arc<MemoryStore> = Arc::new(MemoryStore::new());
+    let repo = Repo::init(store.clone(), options(1)).unwrap();
+    let (grace, long) = (Actor::named("grace"), Actor::named(&"g".repeat(201)));
+    let id = add(&repo, "Person", "Ada");
+    repo.create_tag(&grace, "v1", repo.head().unwrap().commit_id().unwrap()).unwrap();
+    let mut tx = repo.begin(&long).unwrap();
+    tx.set(id, "born", 1815).unwrap();
+    tx.commit("set").unwrap();
+    let now = Repo::open(store, options(2)).unwrap().head().unwrap();
+    let name = |actor: &Actor| now.actor_name(actor.id()).unwrap();
+    assert_eq!((name(&me()), name(&grace)), (Some("ada".to_owned()), Some("grace".to_owned())));
+    assert_eq!((name(&long), name(&Actor::named("nobody"))), (None, None));
+}
+
+#[test]
+fn entities_are_found_by_the_first_digits_of_their_ids() {
+    let repo = fresh();
+    let (ada, grace) = (add(&repo, "Person", "Ada"), add(&repo, "Person", "Grace"));
+    let mut tx = repo.begin(&me()).unwrap();
+    let edge = tx.add_edge(ada, "knows", grace, props! {}).unwrap();
+    let now = tx.commit("link").unwrap();
+    let found = |digits: &str| now.starting_with(digits, 9).unwrap();
+    assert_eq!(found(&ada.to_string()), [EntityId::from(ada)]);
+    assert_eq!(found(&edge.to_string().replace('-', "")), [EntityId::from(edge)]);
+    // Ids begin with the time: these three were made within a minute.
+    assert_eq!(found(&ada.to_string()[..7]), [ada.into(), grace.into(), edge.into()]);
+    assert_eq!(now.starting_with(&ada.to_string()[..7], 1).unwrap(), [ada.into(), edge.into()]);
+    assert!(found("ffff").is_empty() && found("Person").is_empty());
+}
+
+#[test]
 fn what_is_recorded_reads_back_with_its_edges() {
     let repo = fresh();
     let mut tx = repo.begin(&me()).unwrap();

@@ -5,6 +5,7 @@
 //!
 //! Used by: the facade. Threads: every handle is `Send`, and `Repo` and `Snapshot` are shared freely.
 
+mod actors;
 mod dag;
 mod delta;
 mod entity;
@@ -17,6 +18,7 @@ mod merge;
 mod moment;
 mod names;
 mod options;
+mod prefix;
 mod read;
 mod refs;
 mod revision;
@@ -27,6 +29,7 @@ mod transaction;
 mod unite;
 
 pub use delta::{Delta, Deltas, Differ, Ends};
+pub use actors::ACTOR_NAME_BYTES_MAX;
 pub use entity::Entity;
 pub use error::RepoError;
 pub use handle::Repo;

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::actors;
 use super::dag;
 use super::error::RepoError;
 use super::options::{Actor, Options};
@@ -82,9 +83,10 @@ impl Shared {
         kind: OperationKind,
         actor: &Actor,
         time: Time,
-        staged: &Staged,
+        staged: &Arc<Staged>,
     ) -> Result<OperationId, RepoError> {
-        let view = view.to_block()?;
+        let config = actors::with_name(state, view.config, actor, staged)?;
+        let view = View { config, ..view.clone() }.to_block()?;
         let operation = Operation {
             parents: vec![state.operation],
             generation: dag::next_generation(state.generation)?,
