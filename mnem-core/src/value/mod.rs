@@ -18,6 +18,7 @@ mod convert;
 mod display;
 mod error;
 mod float;
+mod json;
 mod list;
 mod map;
 mod number;

@@ -6,6 +6,7 @@ mod content;
 mod examples;
 mod format;
 mod golden;
+mod json;
 mod keys;
 mod kit;
 mod laws;
