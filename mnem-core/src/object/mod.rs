@@ -36,7 +36,7 @@ pub use edge::{EDGE_TYPE_BYTES_MAX, Edge, EdgeType};
 pub use node::{CONTENT_INLINE_BYTES_MAX, Content, IntoLabels, LABEL_BYTES_MAX, Labels, Node, Salt};
 pub use operation::{Operation, OperationKind};
 pub use params::Params;
-pub use schema::{MergeType, Metric, Model, Property, SchemaKey, ValueType};
+pub use schema::{MergeType, Metric, Model, Property, SchemaEntry, SchemaKey, ValueType};
 pub use skip::skip_depth;
 pub use time::Time;
 pub use unknown::Unknown;

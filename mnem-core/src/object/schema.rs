@@ -7,8 +7,10 @@ use std::sync::Arc;
 use super::Unknown;
 use super::fields::{self, Broken, FieldReader, FieldWriter, Layout, rule};
 use super::word::words;
-use crate::codec::{DecodeError, Reader};
-use crate::value::PROPERTY_NAME_BYTES_MAX;
+use super::{Object, ObjectError};
+use crate::block::Block;
+use crate::codec::{DecodeError, Malformed, Reader};
+use crate::value::{PROPERTY_NAME_BYTES_MAX, Value, ValueError};
 
 /// Where a schema entry stands: its kind and its name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -76,10 +78,18 @@ words! {
         Atomic = "atomic",
         /// A map from session to integer, read as the sum, merged key by key.
         Counter = "counter",
-        /// A list of entries with ids; both sides' additions stay.
-        AppendLog = "append-log",
+        /// The greater one stays.
+        Max = "max",
+        /// The lesser one stays.
+        Min = "min",
+        /// A list without order: what one side put in or took out is put in or taken out.
+        Set = "set",
         /// The later one stays.
         Lww = "lww",
+        /// Text, merged line by line.
+        Text = "text",
+        /// A list of entries with ids; both sides' additions stay.
+        AppendLog = "append-log",
     }
 }
 
@@ -106,15 +116,72 @@ pub struct Property {
     pub merge_type: MergeType,
     /// Whether it can be looked up by value.
     pub indexed: bool,
-    /// Whether no two entities may have the same value.
+    /// Whether no two nodes may have the same value.
     pub unique: bool,
+    /// Whether nodes can be found by the words of its text.
+    pub words: bool,
     /// Fields of newer versions.
     pub unknown: Unknown,
 }
 
+impl Property {
+    /// Agrees on a type. Changes of both sides of a merge are in conflict, and there is no index: unless one says so.
+    pub fn new(name: &str, value_type: ValueType) -> Property {
+        Property {
+            name: name.into(),
+            value_type,
+            merge_type: MergeType::Atomic,
+            indexed: false,
+            unique: false,
+            words: false,
+            unknown: Unknown::default(),
+        }
+    }
+
+    /// The same, looked up by value.
+    pub fn indexed(self) -> Property {
+        Property { indexed: true, ..self }
+    }
+
+    /// The same, with no value at two nodes.
+    pub fn unique(self) -> Property {
+        Property { unique: true, ..self }
+    }
+
+    /// The same, found by its words.
+    pub fn with_words(self) -> Property {
+        Property { words: true, ..self }
+    }
+
+    /// The same, merged in another way.
+    pub fn merged(self, merge_type: MergeType) -> Property {
+        Property { merge_type, ..self }
+    }
+
+    /// Says whether an index of the property's values is kept: what is unique is looked up too.
+    pub const fn is_looked_up(&self) -> bool {
+        self.indexed || self.unique
+    }
+
+    /// Refuses a value of another type than was agreed on. Types of newer versions admit everything.
+    pub fn check_value(&self, value: &Value) -> Result<(), ValueError> {
+        let known = ValueType::KNOWN.iter().find(|known| **known == self.value_type);
+        match known {
+            None | Some(ValueType::Any) => Ok(()),
+            Some(known) if known.as_str() == value.kind() => Ok(()),
+            Some(known) => Err(ValueError::WrongType {
+                property: self.name.to_string(),
+                expected: known.as_str(),
+                found: value.kind(),
+            }),
+        }
+    }
+}
+
 impl Layout for Property {
     const KIND: &'static str = "property";
-    const FIELDS: &'static [&'static str] = &["name", "value_type", "merge_type", "indexed", "unique"];
+    const FIELDS: &'static [&'static str] =
+        &["name", "value_type", "merge_type", "indexed", "unique", "words"];
 
     fn write(&self, out: &mut FieldWriter) {
         out.field("name", |w| w.text(&self.name));
@@ -122,6 +189,7 @@ impl Layout for Property {
         out.field("merge_type", |w| w.text(self.merge_type.as_str()));
         out.field("indexed", |w| w.bool(self.indexed));
         out.field("unique", |w| w.bool(self.unique));
+        out.field("words", |w| w.bool(self.words));
     }
 
     fn read(fields: &mut FieldReader<'_>) -> Result<Property, DecodeError> {
@@ -131,6 +199,7 @@ impl Layout for Property {
             merge_type: fields.required("merge_type", |r| r.text().map(MergeType::from))?,
             indexed: fields.required("indexed", Reader::bool)?,
             unique: fields.required("unique", Reader::bool)?,
+            words: fields.required("words", Reader::bool)?,
             unknown: fields.rest(),
         })
     }
@@ -155,6 +224,13 @@ pub struct Model {
     pub metric: Metric,
     /// Fields of newer versions.
     pub unknown: Unknown,
+}
+
+impl Model {
+    /// Agrees on a model.
+    pub fn new(name: &str, dim: u32, metric: Metric) -> Model {
+        Model { name: name.into(), dim, metric, unknown: Unknown::default() }
+    }
 }
 
 impl Layout for Model {
@@ -183,5 +259,55 @@ impl Layout for Model {
 
     fn unknown(&self) -> &Unknown {
         &self.unknown
+    }
+}
+
+/// One entry of the schema.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SchemaEntry {
+    /// What is agreed on a property.
+    Property(Property),
+    /// A model of vectors.
+    Model(Model),
+}
+
+impl SchemaEntry {
+    /// Returns where it stands.
+    pub fn key(&self) -> SchemaKey {
+        match self {
+            SchemaEntry::Property(property) => SchemaKey::Property(Arc::clone(&property.name)),
+            SchemaEntry::Model(model) => SchemaKey::Model(Arc::clone(&model.name)),
+        }
+    }
+
+    /// Encodes and hashes it.
+    pub fn to_block(&self) -> Result<Block, ObjectError> {
+        match self {
+            SchemaEntry::Property(property) => property.to_block(),
+            SchemaEntry::Model(model) => model.to_block(),
+        }
+    }
+
+    /// Reads the entry that stands at `key`.
+    pub fn from_block(key: &SchemaKey, block: &Block) -> Result<SchemaEntry, DecodeError> {
+        let entry = match key {
+            SchemaKey::Property(_) => SchemaEntry::Property(Property::from_block(block)?),
+            SchemaKey::Model(_) => SchemaEntry::Model(Model::from_block(block)?),
+        };
+        let why = "is not the one that it stands under";
+        let what = Malformed::Field { name: "name", why };
+        if entry.key() == *key { Ok(entry) } else { Err(DecodeError { what, at: 0 }) }
+    }
+}
+
+impl From<Property> for SchemaEntry {
+    fn from(property: Property) -> SchemaEntry {
+        SchemaEntry::Property(property)
+    }
+}
+
+impl From<Model> for SchemaEntry {
+    fn from(model: Model) -> SchemaEntry {
+        SchemaEntry::Model(model)
     }
 }

@@ -24,7 +24,9 @@ pub trait Entity: Copy + Ord + Into<EntityId> + sealed::Sealed + 'static {
     #[doc(hidden)]
     fn check(version: &Self::Object, of: &Transaction) -> Result<(), RepoError>;
     #[doc(hidden)]
-    fn props(version: &mut Self::Object) -> &mut Props;
+    fn props(version: &Self::Object) -> &Props;
+    #[doc(hidden)]
+    fn props_mut(version: &mut Self::Object) -> &mut Props;
     #[doc(hidden)]
     fn changes(of: &Transaction) -> &Changes<Self>;
     #[doc(hidden)]
@@ -59,7 +61,11 @@ impl Entity for NodeId {
         Ok(())
     }
 
-    fn props(version: &mut Node) -> &mut Props {
+    fn props(version: &Node) -> &Props {
+        &version.props
+    }
+
+    fn props_mut(version: &mut Node) -> &mut Props {
         &mut version.props
     }
 
@@ -95,7 +101,11 @@ impl Entity for EdgeId {
         of.check_ends(version)
     }
 
-    fn props(version: &mut Edge) -> &mut Props {
+    fn props(version: &Edge) -> &Props {
+        &version.props
+    }
+
+    fn props_mut(version: &mut Edge) -> &mut Props {
         &mut version.props
     }
 

@@ -8,6 +8,7 @@ use super::merge::RULES;
 use super::options::Options;
 use super::read::read;
 use super::refs::check_name;
+use super::schema::Schemas;
 use super::shared::Shared;
 use crate::block::Block;
 use crate::cid::Cid;
@@ -70,6 +71,7 @@ impl Repo {
             store,
             options,
             trees,
+            schemas: Schemas::default(),
         };
         Ok(Repo { shared: Arc::new(shared), branch })
     }

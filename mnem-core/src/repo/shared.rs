@@ -7,6 +7,7 @@ use super::actors;
 use super::dag;
 use super::error::RepoError;
 use super::options::{Actor, Options};
+use super::schema::Schemas;
 use super::state::State;
 use crate::cid::Cid;
 use crate::id::{OperationId, SessionId};
@@ -29,6 +30,7 @@ pub(super) struct Shared {
     pub(super) params_cid: Cid,
     pub(super) empty_root: Cid,
     pub(super) trees: Arc<NodeCache>,
+    pub(super) schemas: Schemas,
 }
 
 impl Shared {

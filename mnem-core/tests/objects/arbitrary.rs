@@ -205,13 +205,14 @@ pub(crate) fn bundle() -> impl Strategy<Value = Bundle> {
 pub(crate) fn property() -> impl Strategy<Value = Property> {
     let word =
         || prop::sample::select(vec!["any", "int", "text", "map", "atomic", "counter", "lww", "NEWER"]);
-    (name(), word(), word(), any::<bool>(), any::<bool>(), unknown()).prop_map(
-        |(name, value_type, merge_type, indexed, unique, unknown)| Property {
+    (name(), word(), word(), any::<[bool; 3]>(), unknown()).prop_map(
+        |(name, value_type, merge_type, [indexed, unique, words], unknown)| Property {
             name,
             value_type: value_type.into(),
             merge_type: merge_type.into(),
             indexed,
             unique,
+            words,
             unknown,
         },
     )

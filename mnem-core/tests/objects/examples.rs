@@ -184,14 +184,11 @@ pub(crate) fn bundle() -> Bundle {
 }
 
 pub(crate) fn property() -> Property {
-    Property {
-        name: "born".into(),
-        value_type: ValueType::Int,
-        merge_type: MergeType::Atomic,
-        indexed: true,
-        unique: false,
-        unknown: Unknown::default(),
-    }
+    Property::new("born", ValueType::Int).indexed()
+}
+
+pub(crate) fn text_property() -> Property {
+    Property::new("title", ValueType::Text).unique().with_words().merged(MergeType::Text)
 }
 
 pub(crate) fn model() -> Model {

@@ -37,6 +37,7 @@ fn bytes_of_objects_are_frozen() {
         lines("terms kept because of an edge", &examples::conflict_over_an_edge()),
         lines("two heads, fields of a newer version", &examples::bundle()),
         lines("an indexed integer", &examples::property()),
+        lines("text, unique, by words, merged by lines", &examples::text_property()),
         lines("384 numbers by cosine", &examples::model()),
     ];
     all.extend(examples::operations().iter().map(|it| lines(it.kind.name(), it)));

@@ -1,6 +1,6 @@
 //! How staged changes become a commit: new versions, maps, indexes, names and the operation, in one step of the store.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -68,7 +68,7 @@ impl Transaction {
             edges: self.stage_map(root(|c| c.edges), &self.edges, staged)?,
             tombs: root(|c| c.tombs),
             conflicts: self.stage_conflicts(root(|c| c.conflicts), staged)?,
-            schema: root(|c| c.schema),
+            schema: self.stage_schema(root(|c| c.schema), staged)?,
             vectors: root(|c| c.vectors),
             unknown: Unknown::default(),
         };
@@ -116,13 +116,28 @@ impl Transaction {
         Ok(*mutate(&self.base.state, root, edits, staged)?.root())
     }
 
+    fn stage_schema(&self, root: Cid, staged: &Arc<Staged>) -> Result<Cid, RepoError> {
+        let Some(schema) = &self.schema else { return Ok(root) };
+        let mut edits = BTreeMap::new();
+        for (key, entry) in schema.entries() {
+            let block = entry.map(|entry| entry.to_block()).transpose()?;
+            let value = block.as_ref().map(|block| link_value(block.cid()));
+            block.map_or(Ok(()), |block| staged.put(block))?;
+            edits.insert(key.to_key(), value);
+        }
+        let edits = edits.into_iter().map(|(key, value)| Edit { key: key.into(), value }).collect();
+        Ok(*mutate(&self.base.state, root, edits, staged)?.root())
+    }
+
     /// Takes what was settled out of the map of conflicts.
     fn stage_conflicts(&self, root: Cid, staged: &Arc<Staged>) -> Result<Cid, RepoError> {
         let nodes = self.nodes.iter().filter(|(_, change)| change.was_in_conflict);
         let edges = self.edges.iter().filter(|(_, change)| change.was_in_conflict);
+        let schema = self.schema.iter().flat_map(|schema| schema.entries().into_keys());
         let keys: BTreeSet<Vec<u8>> = nodes
             .map(|(id, _)| ConflictKey::Node(*id).to_key())
             .chain(edges.map(|(id, _)| ConflictKey::Edge(*id).to_key()))
+            .chain(schema.map(|key| ConflictKey::Schema(key).to_key()))
             .collect();
         let edits = keys.into_iter().map(|key| Edit { key: key.into(), value: None }).collect();
         Ok(*mutate(&self.base.state, root, edits, staged)?.root())

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use super::entity::Entity;
 use super::error::RepoError;
 use super::options::Actor;
+use super::schema::SchemaChange;
 use super::snapshot::Snapshot;
 use crate::cid::Cid;
 use crate::id::{EdgeId, EntityId, NodeId};
@@ -22,6 +23,8 @@ pub struct Transaction {
     pub(super) nodes: Changes<NodeId>,
     pub(super) edges: Changes<EdgeId>,
     expected: BTreeMap<EntityId, Option<Cid>>,
+    /// The schema as it is to be, if it was changed.
+    pub(super) schema: Option<SchemaChange>,
 }
 
 /// What was touched, by id.
@@ -41,7 +44,7 @@ impl<T: PartialEq> Change<T> {
         !self.was_in_conflict && self.before == self.after
     }
 
-    fn versions(&self) -> (&[T], &[T]) {
+    pub(super) fn versions(&self) -> (&[T], &[T]) {
         (&self.before, &self.after)
     }
 
@@ -52,7 +55,14 @@ impl<T: PartialEq> Change<T> {
 
 impl Transaction {
     pub(super) fn new(base: Snapshot, actor: Actor) -> Transaction {
-        Transaction { base, actor, nodes: BTreeMap::new(), edges: BTreeMap::new(), expected: BTreeMap::new() }
+        Transaction {
+            base,
+            actor,
+            nodes: BTreeMap::new(),
+            edges: BTreeMap::new(),
+            expected: BTreeMap::new(),
+            schema: None,
+        }
     }
 
     /// Returns the state that this started from.
@@ -62,7 +72,10 @@ impl Transaction {
 
     /// Says whether anything would be committed.
     pub fn is_empty(&self) -> bool {
-        self.nodes.values().all(Change::is_none) && self.edges.values().all(Change::is_none)
+        let is_schema_changed = self.schema.as_ref().is_some_and(|schema| !schema.entries().is_empty());
+        !is_schema_changed
+            && self.nodes.values().all(Change::is_none)
+            && self.edges.values().all(Change::is_none)
     }
 
     /// Records a new node and returns its id.
@@ -126,6 +139,7 @@ impl Transaction {
         if self.get(id)?.is_some() {
             return Err(RepoError::Taken { id: id.into() });
         }
+        self.schema()?.check::<E>(&version, &[])?;
         self.touch(id)?.after = vec![version];
         Ok(())
     }
@@ -143,16 +157,18 @@ impl Transaction {
         self.get(id)?.ok_or(RepoError::NoSuchEntity { id: id.into() })
     }
 
-    /// Sets a property.
+    /// Sets a property. Refused if the schema wants another type of it.
     pub fn set<E: Entity>(&mut self, id: E, name: &str, value: impl Into<Value>) -> Result<(), RepoError> {
+        let value = value.into();
+        self.schema()?.check_value(name, &value)?;
         let version = self.edit(id)?;
-        E::props(version).set(name, value.into())?;
+        E::props_mut(version).set(name, value)?;
         Ok(())
     }
 
     /// Removes a property and returns what it was.
     pub fn unset<E: Entity>(&mut self, id: E, name: &str) -> Result<Option<Value>, RepoError> {
-        Ok(E::props(self.edit(id)?).unset(name))
+        Ok(E::props_mut(self.edit(id)?).unset(name))
     }
 
     /// Replaces the labels of a node.
@@ -180,6 +196,7 @@ impl Transaction {
         }
         self.require(id)?;
         E::check(&version, self)?;
+        self.schema()?.check::<E>(&version, &self.base.sides(id)?)?;
         self.touch(id)?.after = vec![version];
         Ok(())
     }

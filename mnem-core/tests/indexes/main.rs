@@ -1,0 +1,6 @@
+//! What is agreed on and what is looked up: the schema, and the indexes that follow from it.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests, which the lint does not see as such")]
+
+mod schema;
+mod support;
