@@ -98,7 +98,10 @@ fn repo_code(error: &RepoError) -> &'static str {
         RepoError::Revision { .. } => "bad-revision",
         RepoError::Unknown { .. } => "unknown",
         RepoError::Ambiguous { .. } => "ambiguous",
-        RepoError::BeforeTheFirst { .. } | RepoError::NothingBy { .. } => "nothing-there",
+        RepoError::BeforeTheFirst { .. } | RepoError::NothingBy { .. } | RepoError::NoParent { .. } => {
+            "nothing-there"
+        }
+        RepoError::Past { .. } => "read-only",
         RepoError::NoSuchEntity { .. } => "no-such-entity",
         RepoError::MissingEnd { .. } => "missing-end",
         RepoError::Taken { .. } | RepoError::NameTaken { .. } => "taken",

@@ -38,12 +38,13 @@ pub use copy::{Copied, CopyError, copy};
 pub use error::Error;
 pub use mnem_core::props;
 pub use mnem_core::repo::{
-    Actor, Delta, Deltas, Differ, Ends, Options, Repo, RepoError, Revision, Snapshot, Transaction,
+    Actor, Delta, Deltas, Differ, Ends, IntoMoment, IntoRevision, Moment, Options, Repo, RepoError, Revision,
+    Snapshot, Transaction,
 };
 pub use mnem_core::{
     ActorId, BLOCK_BYTES_MAX, Block, Blockstore, ChangeId, Cid, CidClass, CidError, CidMismatch, Codec,
     Collector, CommitId, EdgeId, EntityId, HashAlgorithm, NodeId, OpHeadsStore, OperationId, RepoId,
-    SessionId, SideTable, Store, codec, memory, object, port, tree, value,
+    SessionId, SideTable, Store, Time, codec, memory, object, port, tree, value,
 };
 pub use progress::{Listener, Progress, quiet};
 pub use repo::{init, open, open_or_init, system_options};

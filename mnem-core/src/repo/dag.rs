@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BinaryHeap, HashSet};
 
 use super::error::RepoError;
-use super::read::read;
+use super::read::{decode, read};
 use crate::cid::Cid;
 use crate::codec::{DecodeError, Malformed};
 use crate::id::{CommitId, OperationId};
@@ -163,6 +163,40 @@ pub(super) fn is_ancestor<Id: DagId>(
     Ok(false)
 }
 
+/// Returns the youngest operations behind `head` that were made at `time` or before: the heads of that moment.
+pub(super) fn operations_by(
+    blocks: &dyn BlockRead,
+    head: OperationId,
+    time: Time,
+) -> Result<Vec<OperationId>, RepoError> {
+    let (mut by_then, mut seen) = (Vec::new(), HashSet::from([head]));
+    let mut open = vec![(head, read::<Operation>(blocks, head.cid())?)];
+    while let Some((id, operation)) = open.pop() {
+        // No operation is older than what it follows: further back nothing is younger.
+        if operation.time <= time {
+            by_then.push(id);
+            continue;
+        }
+        for parent in operation.parents.iter().copied().filter(|parent| seen.insert(*parent)) {
+            open.push((parent, read_earlier(blocks, parent, &operation)?));
+        }
+    }
+    by_then.sort_unstable();
+    tips(blocks, &by_then)
+}
+
+/// Reads an operation that `follower` follows. What is absent was pruned, and all before it.
+fn read_earlier(
+    blocks: &dyn BlockRead,
+    id: OperationId,
+    follower: &Operation,
+) -> Result<Operation, RepoError> {
+    match blocks.get(id.cid())? {
+        Some(block) => decode(&block),
+        None => Err(RepoError::Pruned { what: "operation", cid: *id.cid(), horizon: follower.time }),
+    }
+}
+
 /// Returns the ancestor of `from` at `depth` along first parents, if it is as deep as that.
 pub(super) fn at_depth(
     blocks: &dyn BlockRead,
@@ -170,16 +204,18 @@ pub(super) fn at_depth(
     depth: u64,
 ) -> Result<Option<CommitId>, RepoError> {
     let mut id = from;
-    loop {
-        let commit: Commit = read(blocks, id.cid())?;
-        if commit.depth <= depth {
-            return Ok((commit.depth == depth).then_some(id));
-        }
-        id = match (commit.skip, skip_depth(commit.depth)) {
-            (Some(skip), Some(skipped)) if skipped >= depth => skip.commit,
-            _ => first_parent(&commit, id)?,
+    let mut commit: Commit = read(blocks, from.cid())?;
+    while commit.depth > depth {
+        let next = match (commit.skip, skip_depth(commit.depth)) {
+            (Some(skip), Some(skipped)) if skipped >= depth => Some(skip.commit),
+            _ => commit.parents.first().copied(),
         };
+        // Without parents the depth is zero.
+        let Some(next) = next else { return Ok(None) };
+        commit = read_ancestor(blocks, next, &commit)?;
+        id = next;
     }
+    Ok((commit.depth == depth).then_some(id))
 }
 
 /// Returns the last commit along first parents that was made at `time` or before, if there is one.
@@ -189,22 +225,48 @@ pub(super) fn made_by(
     time: Time,
 ) -> Result<Option<CommitId>, RepoError> {
     let mut id = from;
-    loop {
-        let commit: Commit = read(blocks, id.cid())?;
-        if commit.time <= time {
-            return Ok(Some(id));
-        }
-        id = match commit.skip {
+    let mut commit: Commit = read(blocks, from.cid())?;
+    while commit.time > time {
+        let next = match commit.skip {
             // Times ascend along the line: what is still too late at the link's end is too late all the way.
-            Some(skip) if skip.time > time => skip.commit,
-            Some(_) => first_parent(&commit, id)?,
-            None => return Ok(None),
+            Some(skip) if skip.time > time => Some(skip.commit),
+            _ => commit.parents.first().copied(),
         };
+        let Some(next) = next else { return Ok(None) };
+        commit = read_ancestor(blocks, next, &commit)?;
+        id = next;
+    }
+    Ok(Some(id))
+}
+
+/// Reads a commit that `child` leads to. What is absent was pruned: then all behind it is out of reach as well.
+pub(super) fn read_ancestor(
+    blocks: &dyn BlockRead,
+    id: CommitId,
+    child: &Commit,
+) -> Result<Commit, RepoError> {
+    match find(blocks, id)? {
+        Some(commit) => Ok(commit),
+        None => Err(RepoError::Pruned { what: "commit", cid: *id.cid(), horizon: horizon(blocks, child)? }),
     }
 }
 
-fn first_parent(commit: &Commit, id: CommitId) -> Result<CommitId, RepoError> {
-    commit.parents.first().copied().ok_or(RepoError::Pruned { commit: id })
+fn find(blocks: &dyn BlockRead, id: CommitId) -> Result<Option<Commit>, RepoError> {
+    blocks.get(id.cid())?.map(|block| decode(&block)).transpose()
+}
+
+/// Returns the time of the oldest commit that is kept along first parents. Ancestors of what is pruned are, so the
+/// links that skip lead there as fast as to any other.
+fn horizon(blocks: &dyn BlockRead, from: &Commit) -> Result<Time, RepoError> {
+    let mut oldest = from.clone();
+    loop {
+        let skip = oldest.skip.map(|skip| skip.commit);
+        let mut ways = skip.into_iter().chain(oldest.parents.first().copied());
+        match ways.find_map(|next| find(blocks, next).transpose()) {
+            Some(next) => oldest = next?,
+            None => return Ok(oldest.time),
+        }
+    }
 }
 
 /// What a new commit says of its place in the history.

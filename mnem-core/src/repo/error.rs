@@ -4,8 +4,8 @@ use super::moment::Moment;
 use super::revision::RevisionError;
 use crate::cid::Cid;
 use crate::codec::DecodeError;
-use crate::id::{CommitId, EdgeId, EntityId, NodeId};
-use crate::object::ObjectError;
+use crate::id::{EdgeId, EntityId, NodeId, OperationId};
+use crate::object::{ObjectError, Time};
 use crate::port::{CollectorError, Fault, HeadsError, StoreError};
 use crate::tree::TreeError;
 use crate::value::ValueError;
@@ -50,7 +50,7 @@ pub enum RepoError {
         similar: Vec<String>,
     },
     /// Several ids start so.
-    #[error("`{spec}` may be one of {}", .candidates.len())]
+    #[error("`{spec}` may be any of {}", .candidates.join(", "))]
     Ambiguous {
         /// What was asked for.
         spec: String,
@@ -63,8 +63,18 @@ pub enum RepoError {
         /// What was asked for.
         spec: String,
     },
-    /// No commit had been made by then.
-    #[error("`{spec}`: no commit is as old as {moment}")]
+    /// A commit has fewer parents.
+    #[error("`{spec}`: the commit has {parents} parents, not {number}")]
+    NoParent {
+        /// What was asked for.
+        spec: String,
+        /// Which parent.
+        number: u32,
+        /// How many there are.
+        parents: usize,
+    },
+    /// No commit had been made by then, or the name was not there yet.
+    #[error("`{spec}`: nothing is as old as {moment}")]
     NothingBy {
         /// What was asked for.
         spec: String,
@@ -140,11 +150,21 @@ pub enum RepoError {
     /// A parent claims to be the last that there can be.
     #[error("a parent claims the highest generation there is; nothing can follow it")]
     GenerationsExhausted,
-    /// A commit that has to be read is not there any more.
-    #[error("commit {commit} is not kept any more")]
+    /// What was asked for is not kept any more.
+    #[error("{what} {cid} is not kept any more; nothing is kept before {horizon}")]
     Pruned {
-        /// The commit.
-        commit: CommitId,
+        /// `commit` or `operation`.
+        what: &'static str,
+        /// The first one that is missing on the way back.
+        cid: Cid,
+        /// The time of the oldest one that is kept on that way.
+        horizon: Time,
+    },
+    /// The past can be read, not changed.
+    #[error("this shows the names as operation {operation} left them; nothing can be changed there")]
+    Past {
+        /// The operation.
+        operation: OperationId,
     },
     /// What was given is no value, name or property.
     #[error(transparent)]

@@ -9,7 +9,7 @@ use super::shared::Shared;
 use super::snapshot::Snapshot;
 use super::state::State;
 use super::transaction::Transaction;
-use crate::id::CommitId;
+use crate::id::{CommitId, OperationId};
 use crate::port::Store;
 
 /// A store and a branch. Cloning costs a counter; clones and other programs may work at the same time.
@@ -17,13 +17,15 @@ use crate::port::Store;
 pub struct Repo {
     pub(super) shared: Arc<Shared>,
     pub(super) branch: Arc<str>,
+    /// The names as they were at one moment of the past: nothing can be changed there.
+    pub(super) past: Option<Arc<State>>,
 }
 
 impl Repo {
     /// Returns a handle on another branch. Nobody's branch is switched under them.
     pub fn on(&self, branch: &str) -> Result<Repo, RepoError> {
         check_name(branch)?;
-        Ok(Repo { shared: Arc::clone(&self.shared), branch: branch.into() })
+        Ok(Repo { branch: branch.into(), ..self.clone() })
     }
 
     /// Returns the branch in use.
@@ -38,7 +40,7 @@ impl Repo {
 
     /// Returns the present state of the branch.
     pub fn head(&self) -> Result<Snapshot, RepoError> {
-        let state = Arc::new(self.shared.state()?);
+        let state = self.state()?;
         let tip = state.branch_tip(&self.branch)?;
         self.snapshot(state, tip)
     }
@@ -51,9 +53,31 @@ impl Repo {
     /// Publishes what several heads say together, and returns it. Optional: the next writer does it, and readers see it
     /// either way.
     pub fn reconcile(&self) -> Result<Snapshot, RepoError> {
+        self.check_writable()?;
         let state = Arc::new(self.shared.reconciled()?);
         let tip = state.branch_tip(&self.branch)?;
         self.snapshot(state, tip)
+    }
+
+    /// Returns the names: the present ones, unless this shows the past.
+    pub(super) fn state(&self) -> Result<Arc<State>, RepoError> {
+        match &self.past {
+            Some(past) => Ok(Arc::clone(past)),
+            None => Ok(Arc::new(self.shared.state()?)),
+        }
+    }
+
+    /// Returns the operation whose names this shows, if it shows the past.
+    pub fn operation(&self) -> Option<OperationId> {
+        self.past.as_ref().map(|past| past.operation)
+    }
+
+    /// Refuses to change the past.
+    pub(super) fn check_writable(&self) -> Result<(), RepoError> {
+        match self.operation() {
+            Some(operation) => Err(RepoError::Past { operation }),
+            None => Ok(()),
+        }
     }
 
     pub(super) fn snapshot(

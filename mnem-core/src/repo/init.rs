@@ -73,7 +73,7 @@ impl Repo {
             trees,
             schemas: Schemas::default(),
         };
-        Ok(Repo { shared: Arc::new(shared), branch })
+        Ok(Repo { shared: Arc::new(shared), branch, past: None })
     }
 
     /// Opens a repository, or makes it.

@@ -2,6 +2,10 @@
 
 use std::fmt;
 
+use super::error::RepoError;
+use super::revision::RevisionError;
+use crate::object::Time;
+
 /// A moment in text form, such as `2026-11-01`, `2026-11-01 09:00` or `2026-11-01T09:00:30.5+02:00`.
 ///
 /// A date alone means its first instant. Without a zone the caller's applies: [`at_offset`](Self::at_offset).
@@ -17,6 +21,9 @@ const MINUTE_US: i64 = 60_000_000;
 const DAY_US: i64 = 24 * 60 * MINUTE_US;
 
 impl Moment {
+    /// What a text should have been that is no moment.
+    pub(super) const EXPECTED: &'static str = "a date such as 2026-11-01, or 2026-11-01 09:00";
+
     /// Reads one of the forms above. Years have four digits.
     pub fn parse(text: &str) -> Option<Moment> {
         let (date, rest) = text.split_at_checked(10)?;
@@ -59,6 +66,44 @@ impl fmt::Display for Moment {
                 write!(f, "{sign}{:02}:{:02}", east.unsigned_abs() / 60, east.unsigned_abs() % 60)
             }
         }
+    }
+}
+
+impl From<Time> for Moment {
+    fn from(time: Time) -> Moment {
+        Moment { civil_us: time.micros(), offset_minutes: Some(0) }
+    }
+}
+
+/// As RFC 3339 writes it, in UTC.
+impl fmt::Display for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Moment::from(*self).fmt(f)
+    }
+}
+
+/// What is taken where a moment is wanted: a [`Moment`], a [`Time`], or text.
+pub trait IntoMoment {
+    /// Returns the moment.
+    fn into_moment(self) -> Result<Moment, RepoError>;
+}
+
+impl IntoMoment for Moment {
+    fn into_moment(self) -> Result<Moment, RepoError> {
+        Ok(self)
+    }
+}
+
+impl IntoMoment for Time {
+    fn into_moment(self) -> Result<Moment, RepoError> {
+        Ok(self.into())
+    }
+}
+
+impl IntoMoment for &str {
+    fn into_moment(self) -> Result<Moment, RepoError> {
+        let why = RevisionError { at: 0, expected: Moment::EXPECTED };
+        Moment::parse(self).ok_or_else(|| RepoError::Revision { spec: self.to_owned(), why })
     }
 }
 

@@ -29,7 +29,7 @@ impl Repo {
     }
 
     fn names(&self, kind: NameKind) -> Result<Vec<(String, CommitId)>, RepoError> {
-        let names = self.shared.state()?.names(kind)?;
+        let names = self.state()?.names(kind)?;
         let first = |target: &Target| target.adds.iter().flatten().next().copied();
         Ok(names
             .into_iter()
@@ -60,6 +60,7 @@ impl Repo {
         at: CommitId,
         pending: &[Block],
     ) -> Result<(), RepoError> {
+        self.check_writable()?;
         check_name(name)?;
         for _ in 0..ATTEMPTS_MAX {
             let state = self.shared.state()?;

@@ -156,8 +156,7 @@ impl<'a> Parser<'a> {
 }
 
 fn moment(text: &str, at: usize) -> Result<Moment, RevisionError> {
-    Moment::parse(text)
-        .ok_or(RevisionError { at, expected: "a date such as 2026-11-01, or 2026-11-01 09:00" })
+    Moment::parse(text).ok_or(RevisionError { at, expected: Moment::EXPECTED })
 }
 
 impl fmt::Display for Revision {

@@ -68,8 +68,13 @@ impl Shared {
 
     /// Reads the state as an operation left it.
     pub(super) fn state_at(&self, operation: OperationId) -> Result<State, RepoError> {
+        self.state_of(vec![operation])
+    }
+
+    /// Reads the state that several operations of the past gave together.
+    pub(super) fn state_of(&self, heads: Vec<OperationId>) -> Result<State, RepoError> {
         let stored = Arc::from(self.store.snapshot()?);
-        State::of(stored, vec![operation], &self.options.namespace, &self.tree_store())
+        State::of(stored, heads, &self.options.namespace, &self.tree_store())
     }
 
     pub(super) fn tree_store(&self) -> TreeStore {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::error::RepoError;
 use super::read::read;
-use super::refs::{NameKind, Target};
+use super::refs::{NameKind, Target, check_name};
 use crate::block::Block;
 use crate::cid::Cid;
 use crate::id::{CommitId, OperationId};
@@ -93,26 +93,43 @@ impl State {
 
     /// Returns where a name points.
     pub(super) fn target(&self, kind: NameKind, name: &str) -> Result<Target, RepoError> {
-        let value = self.trees.tree(self.view.refs).get(&kind.key(name))?;
-        Target::decode(value.as_deref()).map_err(|why| RepoError::Damaged {
-            what: "name",
-            cid: self.view.refs,
-            why,
-        })
+        self.target_in(self.view.refs, kind, name)
+    }
+
+    /// Returns where a name of another repository, such as `origin/main`, pointed when it was last seen.
+    pub(super) fn remote(&self, kind: NameKind, name: &str) -> Result<Target, RepoError> {
+        self.target_in(self.view.remotes, kind, name)
+    }
+
+    fn target_in(&self, map: Cid, kind: NameKind, name: &str) -> Result<Target, RepoError> {
+        // What cannot be a key of the map is no name in it.
+        if check_name(name).is_err() {
+            return Ok(Target::absent());
+        }
+        let value = self.trees.tree(map).get(&kind.key(name))?;
+        Target::decode(value.as_deref()).map_err(|why| RepoError::Damaged { what: "name", cid: map, why })
     }
 
     /// Returns all names of a kind, in order.
     pub(super) fn names(&self, kind: NameKind) -> Result<Vec<(String, Target)>, RepoError> {
-        let refs = self.view.refs;
-        let entries = self.trees.tree(refs).range(KeyRange::prefix(&kind.key("")), Order::Ascending);
+        self.names_in(self.view.refs, kind)
+    }
+
+    /// Returns the branches of other repositories, in order.
+    pub(super) fn remotes(&self) -> Result<Vec<(String, Target)>, RepoError> {
+        self.names_in(self.view.remotes, NameKind::Branch)
+    }
+
+    fn names_in(&self, map: Cid, kind: NameKind) -> Result<Vec<(String, Target)>, RepoError> {
+        let entries = self.trees.tree(map).range(KeyRange::prefix(&kind.key("")), Order::Ascending);
         entries
             .map(|entry| {
                 let entry = entry?;
-                let damaged = |why| RepoError::Damaged { what: "name", cid: refs, why };
+                let damaged = |why| RepoError::Damaged { what: "name", cid: map, why };
                 let target = Target::decode(Some(&entry.value)).map_err(damaged)?;
                 let (_, name) =
                     NameKind::from_key(&entry.key).ok_or(RepoError::Tree(TreeError::Damaged {
-                        cid: refs,
+                        cid: map,
                         what: crate::tree::Damage::Shape,
                     }))?;
                 Ok((name.to_owned(), target))
