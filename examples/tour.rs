@@ -44,7 +44,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     println!("4 Travel. The past reads like the present.");
     let now = repo.head()?;
-    for (id, commit) in repo.log(&now).collect::<Result<Vec<(CommitId, Commit)>, _>>()? {
+    for (id, commit) in repo.log(&now).first_parents().collect::<Result<Vec<(CommitId, Commit)>, _>>()? {
         let then = repo.as_of(&now, commit.time)?.ok_or("a commit is as old as itself")?;
         let born: i64 = then.require(ada)?.get("born")?;
         let what = if commit.message.is_empty() { "two writers' commits as one" } else { &commit.message };

@@ -7,44 +7,67 @@ use std::collections::{BTreeMap, BinaryHeap, HashSet};
 
 use super::error::RepoError;
 use super::read::{decode, read};
+use crate::block::Block;
 use crate::cid::Cid;
 use crate::codec::{DecodeError, Malformed};
 use crate::id::{CommitId, OperationId};
 use crate::object::{Commit, Operation, Skip, Time, skip_depth};
-use crate::port::BlockRead;
+use crate::port::{BlockRead, BlockReadExt, StoreError};
 
 /// What a walk needs to know of a step.
 #[derive(Clone)]
 pub(super) struct Step<Id> {
     pub(super) generation: u64,
+    time: Time,
     pub(super) parents: Vec<Id>,
 }
 
 /// Ids of a history.
 pub(super) trait DagId: Copy + Ord + std::hash::Hash {
+    /// What people call one.
+    const WHAT: &'static str;
+
     fn block(self) -> Cid;
-    fn step(self, blocks: &dyn BlockRead) -> Result<Step<Self>, RepoError>;
+    fn decode(block: &Block) -> Result<Step<Self>, RepoError>;
+
+    /// Reads what lies there; `None` if that was pruned.
+    fn find(self, blocks: &dyn BlockRead) -> Result<Option<Step<Self>>, RepoError> {
+        blocks.get(&self.block())?.map(|block| Self::decode(&block)).transpose()
+    }
+
+    /// Reads what must lie there.
+    fn step(self, blocks: &dyn BlockRead) -> Result<Step<Self>, RepoError> {
+        Self::decode(&blocks.require(&self.block())?)
+    }
+
+    fn pruned(self, horizon: Time) -> RepoError {
+        RepoError::Pruned { what: Self::WHAT, cid: self.block(), horizon }
+    }
 }
 
 impl DagId for CommitId {
+    const WHAT: &'static str = "commit";
+
     fn block(self) -> Cid {
         *self.cid()
     }
 
-    fn step(self, blocks: &dyn BlockRead) -> Result<Step<CommitId>, RepoError> {
-        let commit: Commit = read(blocks, self.cid())?;
-        Ok(Step { generation: commit.generation, parents: commit.parents })
+    fn decode(block: &Block) -> Result<Step<CommitId>, RepoError> {
+        let commit: Commit = decode(block)?;
+        Ok(Step { generation: commit.generation, time: commit.time, parents: commit.parents })
     }
 }
 
 impl DagId for OperationId {
+    const WHAT: &'static str = "operation";
+
     fn block(self) -> Cid {
         *self.cid()
     }
 
-    fn step(self, blocks: &dyn BlockRead) -> Result<Step<OperationId>, RepoError> {
-        let operation: Operation = read(blocks, self.cid())?;
-        Ok(Step { generation: operation.generation, parents: operation.parents })
+    fn decode(block: &Block) -> Result<Step<OperationId>, RepoError> {
+        let operation: Operation = decode(block)?;
+        Ok(Step { generation: operation.generation, time: operation.time, parents: operation.parents })
     }
 }
 
@@ -60,16 +83,16 @@ pub(super) fn merge_bases<Id: DagId>(
     right: &[Id],
 ) -> Result<Vec<Id>, RepoError> {
     let mut walk = Walk { blocks, seen: BTreeMap::new(), open: BinaryHeap::new(), undecided: 0 };
-    left.iter().try_for_each(|id| walk.visit(*id, LEFT, u64::MAX))?;
-    right.iter().try_for_each(|id| walk.visit(*id, RIGHT, u64::MAX))?;
+    left.iter().try_for_each(|id| walk.visit(*id, LEFT, None))?;
+    right.iter().try_for_each(|id| walk.visit(*id, RIGHT, None))?;
     let mut bases = Vec::new();
-    while let Some((id, marks, Step { generation, parents })) = walk.next() {
+    while let Some((id, marks, step)) = walk.next() {
         let is_common = marks & (LEFT | RIGHT) == LEFT | RIGHT;
         if is_common && marks & STALE == 0 {
             bases.push(id);
         }
         let inherited = if is_common { LEFT | RIGHT | STALE } else { marks };
-        parents.into_iter().try_for_each(|parent| walk.visit(parent, inherited, generation))?;
+        step.parents.iter().try_for_each(|parent| walk.visit(*parent, inherited, Some(&step)))?;
     }
     bases.sort_unstable();
     Ok(bases)
@@ -102,9 +125,10 @@ struct Walk<'a, Id> {
 }
 
 impl<Id: DagId> Walk<'_, Id> {
-    /// Marks what was met from a child of generation `below`. Order and count hold only if generations fall on the
-    /// way back, so that is checked: histories come from others, too.
-    fn visit(&mut self, id: Id, marks: u8, below: u64) -> Result<(), RepoError> {
+    /// Marks what was met from a child. Order and count hold only if generations fall on the way back, so that is
+    /// checked: histories come from others, too.
+    fn visit(&mut self, id: Id, marks: u8, child: Option<&Step<Id>>) -> Result<(), RepoError> {
+        let below = child.map_or(u64::MAX, |child| child.generation);
         if let Some((known, step)) = self.seen.get_mut(&id) {
             check_below(id, step.generation, below)?;
             // It is still open: its generation is below that of the child that it is met from.
@@ -114,7 +138,12 @@ impl<Id: DagId> Walk<'_, Id> {
             *known |= marks;
             return Ok(());
         }
-        let step = id.step(self.blocks)?;
+        let step = match (id.find(self.blocks)?, child) {
+            (Some(step), _) => step,
+            (None, Some(_)) if marks & STALE != 0 => return Ok(()), // what was pruned there decides nothing
+            (None, Some(child)) => return Err(id.pruned(child.time)),
+            (None, None) => return Err(StoreError::Absent { cid: id.block() }.into()),
+        };
         check_below(id, step.generation, below)?;
         self.undecided += usize::from(marks & STALE == 0);
         self.open.push((step.generation, id));
@@ -148,19 +177,25 @@ pub(super) fn is_ancestor<Id: DagId>(
 ) -> Result<bool, RepoError> {
     let floor = ancestor.step(blocks)?.generation;
     let mut seen = HashSet::new();
-    let mut open = vec![descendant];
-    while let Some(id) = open.pop() {
+    let mut cut = None;
+    let mut open = vec![(descendant, Time::MAX)];
+    while let Some((id, horizon)) = open.pop() {
         if id == ancestor {
             return Ok(true);
         }
         if seen.insert(id) {
-            let step = id.step(blocks)?;
-            if step.generation > floor {
-                open.extend(step.parents);
+            match id.find(blocks)? {
+                Some(step) if step.generation > floor => {
+                    open.extend(step.parents.iter().map(|parent| (*parent, step.time)));
+                }
+                Some(_) => {}
+                None if id == descendant => return Err(StoreError::Absent { cid: id.block() }.into()),
+                None => cut = Some(id.pruned(horizon)),
             }
         }
     }
-    Ok(false)
+    // What is kept may lead there by another way; only then is it unknown.
+    cut.map_or(Ok(false), Err)
 }
 
 /// Returns the youngest operations behind `head` that were made at `time` or before: the heads of that moment.

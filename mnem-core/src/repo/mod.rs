@@ -18,6 +18,7 @@ mod log;
 mod merge;
 mod moment;
 mod names;
+mod newest;
 mod options;
 mod prefix;
 mod read;

@@ -59,14 +59,24 @@ impl IntoRevision for CommitId {
 impl Repo {
     /// Returns the state that a revision means. On a branch without commits that is the empty state.
     pub fn at(&self, spec: impl IntoRevision) -> Result<Snapshot, RepoError> {
-        let found = self.find(&spec.into_revision()?)?;
+        let found = self.find(&self.state()?, &spec.into_revision()?)?;
         Snapshot::new(Arc::clone(&self.shared), found.state, found.branch, found.commit)
     }
 
     /// Returns the commit that a revision means.
     pub fn resolve(&self, spec: impl IntoRevision) -> Result<CommitId, RepoError> {
-        let spec = spec.into_revision()?;
-        self.find(&spec)?.commit.ok_or_else(|| RepoError::BeforeTheFirst { spec: spec.to_string() })
+        self.resolve_in(&self.state()?, &spec.into_revision()?)
+    }
+
+    /// The same, where several are to be of one state.
+    pub(super) fn resolve_in(&self, state: &Arc<State>, spec: &Revision) -> Result<CommitId, RepoError> {
+        self.find(state, spec)?.commit.ok_or_else(|| RepoError::BeforeTheFirst { spec: spec.to_string() })
+    }
+
+    /// Returns the time of a moment, in the zone of the options if it names none.
+    pub fn time_of(&self, when: impl IntoMoment) -> Result<Time, RepoError> {
+        let us = when.into_moment()?.at_offset(self.shared.options.zone_minutes);
+        Ok(Time::from_micros(us).unwrap_or(if us < 0 { Time::MIN } else { Time::MAX }))
     }
 
     /// Returns all names as an operation left them, to be read only.
@@ -101,10 +111,10 @@ impl Repo {
         }
     }
 
-    fn find(&self, spec: &Revision) -> Result<Found, RepoError> {
+    fn find(&self, now: &Arc<State>, spec: &Revision) -> Result<Found, RepoError> {
         let text = spec.to_string();
         let mut steps = spec.steps.as_slice();
-        let mut state = self.state()?;
+        let mut state = Arc::clone(now);
         let mut pointed_at = None;
         if let [Step::PointedAt(when), rest @ ..] = steps {
             let heads = self.operations_by(&state, when, &text)?;
@@ -118,9 +128,9 @@ impl Repo {
                 let operation = self.find_operation(&state, id, &text)?;
                 self.at_op(operation)?.state().and_then(|state| self.find_here(state))?
             }
-            Base::Named(name) => match self.find_named(&state, name, &text, pointed_at)? {
+            Base::Named(name) => match self.find_named(now, &state, name, &text, pointed_at)? {
                 Some(found) => found,
-                None => return Err(unknown(&*self.state()?, name)?),
+                None => return Err(unknown(now, name)?),
             },
         };
         if let (None, Some(moment)) = (found.commit, pointed_at) {
@@ -140,6 +150,7 @@ impl Repo {
 
     fn find_named(
         &self,
+        now: &State,
         state: &Arc<State>,
         name: &str,
         text: &str,
@@ -163,8 +174,7 @@ impl Repo {
         }
         if let Some(moment) = pointed_at {
             // It may have come later; what is not there now either is unknown.
-            let now = self.state()?;
-            let is_there = *name == *self.branch || !names(&now, name)?.is_empty();
+            let is_there = *name == *self.branch || !names(now, name)?.is_empty();
             let spec = text.to_owned();
             return if is_there { Err(RepoError::NothingBy { spec, moment }) } else { Ok(None) };
         }
@@ -190,17 +200,11 @@ impl Repo {
 
     /// Returns the heads of a moment of the past.
     fn operations_by(&self, state: &State, when: &Moment, text: &str) -> Result<Vec<OperationId>, RepoError> {
-        let heads = dag::operations_by(&*state.blocks, state.operation, self.time_of(when))?;
+        let heads = dag::operations_by(&*state.blocks, state.operation, self.time_of(*when)?)?;
         if heads.is_empty() {
             return Err(RepoError::NothingBy { spec: text.to_owned(), moment: *when });
         }
         Ok(heads)
-    }
-
-    /// Returns the moment in the zone of the options.
-    fn time_of(&self, when: &Moment) -> Time {
-        let us = when.at_offset(self.shared.options.zone_minutes);
-        Time::from_micros(us).unwrap_or(if us < 0 { Time::MIN } else { Time::MAX })
     }
 
     fn step(&self, state: &State, from: CommitId, step: &Step, text: &str) -> Result<CommitId, RepoError> {
@@ -225,7 +229,7 @@ impl Repo {
                 dag::read_ancestor(blocks, *parent, &commit).map(|_| *parent)
             }
             Step::MadeBy(moment) => {
-                let found = dag::made_by(blocks, from, self.time_of(moment))?;
+                let found = dag::made_by(blocks, from, self.time_of(*moment)?)?;
                 found.ok_or_else(|| RepoError::NothingBy { spec: spec(), moment: *moment })
             }
             // The parser lets it follow a name only; where it comes later by other ways, the name is gone.

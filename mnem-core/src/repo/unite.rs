@@ -84,7 +84,11 @@ impl Unite<'_> {
         }
         let mut view = self.view(first)?;
         for (merged, next) in others.iter().enumerate() {
-            let bases = dag::merge_bases(&**self.staged, &operations[..=merged], &[*next])?;
+            let bases = match dag::merge_bases(&**self.staged, &operations[..=merged], &[*next]) {
+                // What they have in common is not known any more: then a name that either side has stays.
+                Err(RepoError::Pruned { .. }) => Vec::new(),
+                bases => bases?,
+            };
             let right = self.view(next)?;
             let base = if bases.is_empty() { self.nothing(&view)? } else { self.fold(&bases)? };
             view = self.views(&base, &view, &right)?;

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
+use mnem_core::port::{Blockstore, HeadsUpdate, Namespace, OpHeadsStore};
 use mnem_core::repo::{Actor, Clock, Moment, Options, Randomness, Repo, Snapshot};
-use mnem_core::{CommitId, MemoryStore, NodeId, Store, Time, Value, props};
+use mnem_core::{Cid, CommitId, MemoryStore, NodeId, Store, Time, Value, props};
 
 /// A clock that stands still until it is set.
 #[derive(Clone)]
@@ -83,6 +84,17 @@ pub(crate) fn set(repo: &Repo, actor: &Actor, id: NodeId, name: &str, value: imp
     let mut tx = repo.begin(actor).unwrap();
     tx.set(id, name, value).unwrap();
     tx.commit(&format!("set {name}")).unwrap()
+}
+
+/// Copies a store without some of its blocks, as a clone without the older history lacks them.
+pub(crate) fn without(store: &dyn Store, gone: &[Cid]) -> Arc<MemoryStore> {
+    let copy = MemoryStore::new();
+    for cid in store.scan(None).unwrap().map(Result::unwrap).filter(|cid| !gone.contains(cid)) {
+        copy.put(&store.get(&cid).unwrap().unwrap()).unwrap();
+    }
+    let add = store.heads(&Namespace::default()).unwrap();
+    let _done = copy.update(&HeadsUpdate { add, ..HeadsUpdate::default() }).unwrap();
+    Arc::new(copy)
 }
 
 pub(crate) fn tip(repo: &Repo) -> CommitId {

@@ -3,4 +3,5 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests, which the lint does not see as such")]
 
 mod kit;
+mod log;
 mod resolve;

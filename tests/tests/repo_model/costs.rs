@@ -88,8 +88,12 @@ fn the_way_back_through_thousands_of_commits_is_short() {
         change.commit("a step").unwrap();
     }
     let head = repo.head().unwrap();
-    let times: Vec<_> =
-        repo.log(&head).map(|entry| entry.unwrap()).map(|(id, commit)| (id, commit.time)).collect();
+    let times: Vec<_> = repo
+        .log(&head)
+        .first_parents()
+        .map(|entry| entry.unwrap())
+        .map(|(id, commit)| (id, commit.time))
+        .collect();
     let limit = (2.5 * (5_000_f64).log2() + 4.0).floor();
     let mut random = Random::new(5);
     let (mut most_back, mut most_as_of) = (0, 0);

@@ -27,7 +27,8 @@ pub(crate) fn check(world: &World) {
 /// Walks the line of first parents by every means.
 fn line(world: &World, from: &Kept, by_commit: &BTreeMap<CommitId, &Kept>) {
     let repo = &world.repos[0];
-    let line: Vec<(CommitId, Commit)> = repo.log(&from.snapshot).map(Result::unwrap).collect();
+    let line: Vec<(CommitId, Commit)> =
+        repo.log(&from.snapshot).first_parents().map(Result::unwrap).collect();
     assert_eq!(line.first().map(|(id, _)| *id), from.snapshot.commit_id());
     assert!(line.last().is_none_or(|(_, commit)| commit.parents.is_empty()));
     for pair in line.windows(2) {

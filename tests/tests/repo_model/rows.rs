@@ -12,7 +12,7 @@ use mnem_core::{Block, Cid, Edge, Node, Object};
 
 use crate::program::World;
 
-/// Compares every row of every commit on the lines of first parents. FORMAT.md, "Index rows".
+/// Compares every row of every commit. FORMAT.md, "Index rows".
 pub(crate) fn check(world: &World) {
     let named = named_roots(world);
     let mut checked = BTreeSet::new();
