@@ -1,6 +1,7 @@
 //! Why a repository could not answer or change.
 
 use super::moment::Moment;
+use super::query::QueryError;
 use super::revision::RevisionError;
 use crate::cid::Cid;
 use crate::codec::DecodeError;
@@ -169,6 +170,9 @@ pub enum RepoError {
     /// What was given is no value, name or property.
     #[error(transparent)]
     Value(#[from] ValueError),
+    /// A question has no answer as it stands.
+    #[error(transparent)]
+    Query(#[from] QueryError),
     /// An object that was to be written breaks a rule of its kind.
     #[error(transparent)]
     Object(#[from] ObjectError),

@@ -21,6 +21,7 @@ mod names;
 mod newest;
 mod options;
 mod prefix;
+pub mod query;
 mod read;
 mod refs;
 mod resolve;

@@ -116,16 +116,16 @@ impl Snapshot {
         let found = self.tree(root).get_many(&keys)?;
         let cids =
             found.iter().flatten().map(|value| entity::link(&root, value)).collect::<Result<Vec<_>, _>>()?;
-        let mut blocks = cids.iter().zip(self.state.blocks.get_many(&cids)?);
-        found
-            .iter()
-            .map(|value| match (value, value.as_ref().and_then(|_| blocks.next())) {
-                (Some(_), Some((cid, block))) => {
-                    let block = block.ok_or(StoreError::Absent { cid: *cid })?;
-                    self.shown::<E>(&block).map(|shown| Some(shown.version))
-                }
-                _ => Ok(None),
-            })
+        let mut versions = self.read_versions::<E>(&cids)?.into_iter();
+        Ok(found.iter().map(|value| value.as_ref().and_then(|_| versions.next())).collect())
+    }
+
+    /// Reads what lies at many places, as it is shown.
+    pub(super) fn read_versions<E: Entity>(&self, cids: &[Cid]) -> Result<Vec<E::Object>, RepoError> {
+        let blocks = self.state.blocks.get_many(cids)?;
+        let blocks = cids.iter().zip(blocks);
+        blocks
+            .map(|(cid, block)| Ok(self.shown::<E>(&block.ok_or(StoreError::Absent { cid: *cid })?)?.version))
             .collect()
     }
 
@@ -138,15 +138,15 @@ impl Snapshot {
 
     /// Returns how many nodes there are, without reading them.
     pub fn node_count(&self) -> Result<u64, RepoError> {
-        self.count::<NodeId>()
+        self.entity_count::<NodeId>()
     }
 
     /// Returns how many edges there are, without reading them.
     pub fn edge_count(&self) -> Result<u64, RepoError> {
-        self.count::<EdgeId>()
+        self.entity_count::<EdgeId>()
     }
 
-    fn count<E: Entity>(&self) -> Result<u64, RepoError> {
+    pub(super) fn entity_count<E: Entity>(&self) -> Result<u64, RepoError> {
         match self.root::<E>() {
             Some(root) => Ok(self.tree(root).len()?),
             None => Ok(0),
@@ -207,6 +207,11 @@ impl Snapshot {
 
     pub(super) fn root<E: Entity>(&self) -> Option<Cid> {
         self.at.as_ref().map(|at| *E::root(&at.commit))
+    }
+
+    /// Returns the map of the nodes or of the edges.
+    pub(super) fn map<E: Entity>(&self) -> Tree {
+        self.tree(self.root::<E>().unwrap_or(self.shared.empty_root))
     }
 
     pub(super) fn tree(&self, root: Cid) -> Tree {

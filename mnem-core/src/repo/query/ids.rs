@@ -1,0 +1,179 @@
+//! Ids in ascending order, from indexes and from what is joined of them.
+
+use super::plan::{Keys, Look, Lookup, Plan};
+use crate::cid::Cid;
+use crate::repo::entity::link;
+use crate::repo::error::{RepoError, damaged_key};
+use crate::tree::{Cursor, KeyRange, Order, Tree};
+
+/// Bytes of an id.
+pub(super) type Id = [u8; 16];
+
+/// How many keys are passed one by one before the tree is entered anew: about what one block holds.
+const STEPS_MAX: usize = 64;
+
+/// An entity that may be part of the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Candidate {
+    pub(super) id: Id,
+    /// Whether the indexes decide that it is, unless it is in conflict: those have keys of every side.
+    pub(super) sure: bool,
+    /// Where its version lies, if the walk has come by.
+    pub(super) version: Option<Cid>,
+}
+
+/// Candidates by id, to be entered anywhere.
+pub(super) trait Ids: Send {
+    /// Returns the first at or after `id`. From call to call `id` must not descend.
+    fn seek(&mut self, id: &Id) -> Result<Option<Candidate>, RepoError>;
+}
+
+/// Returns the id after this one; `None` after the last.
+pub(super) fn after(id: &Id) -> Option<Id> {
+    u128::from_be_bytes(*id).checked_add(1).map(u128::to_be_bytes)
+}
+
+/// Returns the candidates of a plan. `map` is the map of the entities.
+pub(super) fn candidates(plan: &Plan, map: &Tree) -> Result<Box<dyn Ids>, RepoError> {
+    let all = |plans: &[Plan]| plans.iter().map(|plan| candidates(plan, map)).collect::<Result<Vec<_>, _>>();
+    let ids: Box<dyn Ids> = match &plan.look {
+        Look::Nowhere => Box::new(Sorted { ids: Vec::new(), at: 0, sure: true }),
+        Look::Everywhere => Box::new(Walk::new(map.clone(), Vec::new(), plan.decides)),
+        Look::Index(lookup) => from_index(lookup, plan.decides)?,
+        Look::Both(plans) => Box::new(Both { of: all(plans)?, decides: plan.decides }),
+        Look::Either(plans) => Box::new(Either { of: all(plans)? }),
+    };
+    Ok(ids)
+}
+
+fn from_index(lookup: &Lookup, sure: bool) -> Result<Box<dyn Ids>, RepoError> {
+    Ok(match &lookup.keys {
+        Keys::Ascending(prefix) => Box::new(Walk::new(lookup.tree.clone(), prefix.clone(), sure)),
+        Keys::Anyhow(ranges) => {
+            let mut ids = Vec::new();
+            for range in ranges {
+                for entry in lookup.tree.range(range.clone(), Order::Ascending) {
+                    ids.push(id_of(&entry?.key)?);
+                }
+            }
+            ids.sort_unstable();
+            ids.dedup();
+            Box::new(Sorted { ids, at: 0, sure })
+        }
+    })
+}
+
+/// The keys of every map and of every index end in the id.
+fn id_of(key: &[u8]) -> Result<Id, RepoError> {
+    key.last_chunk().copied().ok_or_else(damaged_key)
+}
+
+/// Keys that begin alike and differ in the id: they ascend as the ids do.
+struct Walk {
+    tree: Tree,
+    prefix: Vec<u8>,
+    sure: bool,
+    cursor: Option<Cursor>,
+    now: Option<Candidate>,
+}
+
+impl Walk {
+    fn new(tree: Tree, prefix: Vec<u8>, sure: bool) -> Walk {
+        Walk { tree, prefix, sure, cursor: None, now: None }
+    }
+
+    fn enter(&mut self, id: &Id) -> Result<(), RepoError> {
+        let start = [&*self.prefix, id].concat();
+        self.cursor = Some(self.tree.range(KeyRange::new(start..), Order::Ascending));
+        self.step()
+    }
+
+    fn step(&mut self) -> Result<(), RepoError> {
+        let entry = self.cursor.as_mut().and_then(Iterator::next).transpose()?;
+        let inside = entry.filter(|entry| entry.key.starts_with(&self.prefix));
+        self.now = match inside {
+            Some(entry) => {
+                let id = id_of(&entry.key)?;
+                let is_map = self.prefix.is_empty();
+                let version = if is_map { Some(link(self.tree.root(), &entry.value)?) } else { None };
+                Some(Candidate { id, sure: self.sure, version })
+            }
+            None => None,
+        };
+        Ok(())
+    }
+}
+
+impl Ids for Walk {
+    fn seek(&mut self, id: &Id) -> Result<Option<Candidate>, RepoError> {
+        if self.cursor.is_none() {
+            self.enter(id)?;
+        }
+        for _ in 0..STEPS_MAX {
+            match &self.now {
+                Some(now) if now.id < *id => self.step()?,
+                _ => return Ok(self.now),
+            }
+        }
+        self.enter(id)?;
+        Ok(self.now)
+    }
+}
+
+/// Ids that were collected.
+struct Sorted {
+    ids: Vec<Id>,
+    at: usize,
+    sure: bool,
+}
+
+impl Ids for Sorted {
+    fn seek(&mut self, id: &Id) -> Result<Option<Candidate>, RepoError> {
+        self.at += self.ids[self.at..].partition_point(|other| other < id);
+        Ok(self.ids.get(self.at).map(|id| Candidate { id: *id, sure: self.sure, version: None }))
+    }
+}
+
+/// What all of them have.
+struct Both {
+    of: Vec<Box<dyn Ids>>,
+    decides: bool,
+}
+
+impl Ids for Both {
+    fn seek(&mut self, id: &Id) -> Result<Option<Candidate>, RepoError> {
+        let mut target = *id;
+        'target: loop {
+            let mut sure = self.decides;
+            for ids in &mut self.of {
+                let Some(found) = ids.seek(&target)? else { return Ok(None) };
+                if found.id > target {
+                    target = found.id;
+                    continue 'target;
+                }
+                sure &= found.sure;
+            }
+            return Ok(Some(Candidate { id: target, sure, version: None }));
+        }
+    }
+}
+
+/// What one of them has at least.
+struct Either {
+    of: Vec<Box<dyn Ids>>,
+}
+
+impl Ids for Either {
+    fn seek(&mut self, id: &Id) -> Result<Option<Candidate>, RepoError> {
+        let mut first: Option<Candidate> = None;
+        for ids in &mut self.of {
+            let Some(found) = ids.seek(id)? else { continue };
+            first = Some(match first {
+                Some(first) if first.id < found.id => first,
+                Some(first) if first.id == found.id => Candidate { sure: first.sure || found.sure, ..first },
+                _ => found,
+            });
+        }
+        Ok(first)
+    }
+}

@@ -1,0 +1,64 @@
+//! Which index is used, said in words.
+
+use mnem_core::repo::Snapshot;
+use mnem_core::repo::query::{Predicate, Query, edge_type, from, label, prop, to};
+use mnem_core::{NodeId, props};
+
+use crate::kit::{change, fresh};
+
+/// A hundred nodes in a ring, all labelled, every tenth once more.
+fn ring() -> (Snapshot, Vec<NodeId>) {
+    let mut nodes = Vec::new();
+    let state = change(&fresh(1), |tx| {
+        for n in 0..100 {
+            let labels = if n % 10 == 0 { &["All", "Tenth"][..] } else { &["All"] };
+            nodes.push(tx.add_node(labels, props! { n: n }).unwrap());
+        }
+        for at in 0..100 {
+            tx.add_edge(nodes[at], "next", nodes[(at + 1) % 100], props! {}).unwrap();
+        }
+    });
+    (state, nodes)
+}
+
+#[test]
+fn explain_names_each_index_and_each_scan() {
+    let (state, nodes) = ring();
+    let nodes_of = |predicate| state.explain(&Query::nodes(predicate)).unwrap().to_string();
+    for (predicate, expected) in [
+        (Predicate::anything(), "scan all nodes (100 entries)"),
+        (Predicate::nothing(), "nothing to find among nodes (0 entries)"),
+        (label("None"), "nothing to find among nodes (0 entries)"),
+        (label("Tenth"), "index: nodes by label, \"Tenth\" (10 entries)"),
+        (
+            // The wide index would not narrow the answer by what it costs.
+            label("All").and(label("Tenth")).and(!label("Odd")),
+            "index: nodes by label, \"Tenth\" (10 entries)\ncheck: (label \"All\") and ",
+        ),
+        (
+            label("Tenth").or(label("Nine")).or(label("Tenth").and(prop("n").above(5))),
+            "what is in one of (20 entries)\n  index: nodes by label, \"Tenth\" (10 entries)",
+        ),
+        (
+            label("Tenth").or(prop("n").above(5)),
+            "scan all nodes (100 entries)\ncheck: label \"Tenth\" or n > 5",
+        ),
+        (!label("Tenth"), "scan all nodes (100 entries)\ncheck: not (label \"Tenth\")"),
+    ] {
+        let found = nodes_of(predicate);
+        let expected = expected.replace("(label \"All\") and ", "label \"All\" and ");
+        assert!(found.starts_with(&expected), "{found}\n\n{expected}");
+    }
+    let edges_of = |predicate| state.explain(&Query::edges(predicate)).unwrap();
+    let both = edges_of(from(nodes[3]).and(to(nodes[4])).and(edge_type("next")));
+    let text = format!(
+        "what is in all of (1 entry)\n  index: edges by source, {}, type \"next\" (1 entry)\n  \
+         index: edges by target, {}, type \"next\" (1 entry)",
+        nodes[3], nodes[4]
+    );
+    assert_eq!(both.to_string(), text);
+    assert!(!both.scans());
+    assert!(edges_of(edge_type("next")).scans());
+    let sorted = Query::nodes(label("Tenth")).order_by(prop("n").descending());
+    assert!(state.explain(&sorted).unwrap().to_string().ends_with("\nsort by n descending"));
+}
