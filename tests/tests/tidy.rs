@@ -69,6 +69,7 @@ fn crates_use_only_what_they_may() {
         ("mnem-backend-redb", vec!["mnem-core"]),
         ("mnem-backend-native", vec!["mnem-core", "mnem-vfs"]),
         ("mnem", vec!["mnem-core", "mnem-backend-simple", "mnem-backend-redb", "mnem-backend-native"]),
+        ("mnem-cli", vec!["mnem", "mnem-core"]),
         (
             "tests",
             vec![

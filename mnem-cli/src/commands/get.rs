@@ -1,0 +1,131 @@
+//! `mnem get`
+
+use clap::Args;
+use mnem::object::{Content, Edge, Node};
+use mnem::value::Props;
+use mnem::{RepoError, Snapshot};
+use serde_json::json;
+
+use crate::args::At;
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::find::{self, Found};
+use crate::output::{Fields, Paint, Record, Text};
+use crate::values::to_json;
+
+pub(crate) const EXAMPLES: &str = "  mnem get Person/Ada
+  mnem get Person/Ada Machine/Engine --json
+  mnem get Person/Ada --at main~1
+  mnem get Person/Ada --at '*2026-10-04'      as it stood then\n";
+
+/// Arguments.
+#[derive(Args)]
+pub(crate) struct Get {
+    /// Nodes or edges: LABEL/NAME, or ids
+    #[arg(value_name = "ENTITY", required = true)]
+    entities: Vec<String>,
+    #[command(flatten)]
+    at: At,
+}
+
+impl Get {
+    pub(crate) fn run(&self, context: &mut Context<'_>) -> Result<Exit, Failure> {
+        let now = self.at.state(&context.open()?)?;
+        let found =
+            self.entities.iter().map(|text| find::entity(&now, text)).collect::<Result<Vec<_>, _>>()?;
+        for id in found {
+            context.output.data(&Entity::read(&now, find::read(&now, id)?)?)?;
+        }
+        Ok(Exit::Done)
+    }
+}
+
+/// A node or an edge, whole.
+pub(crate) struct Entity {
+    title: String,
+    found: Found,
+    /// Fields that the sides of a merge disagree on; `None` without a conflict.
+    disputed: Option<Vec<String>>,
+}
+
+impl Entity {
+    pub(crate) fn read(now: &Snapshot, found: Found) -> Result<Entity, RepoError> {
+        let (title, disputed) = match &found {
+            Found::Node(node) => (find::title(node), now.conflict(node.id)?),
+            Found::Edge(edge) => (find::edge_title(now, edge)?, now.conflict(edge.id)?),
+        };
+        Ok(Entity { title, found, disputed })
+    }
+
+    const fn props(&self) -> &Props {
+        match &self.found {
+            Found::Node(node) => &node.props,
+            Found::Edge(edge) => &edge.props,
+        }
+    }
+}
+
+impl Record for Entity {
+    fn schema(&self) -> &'static str {
+        match &self.found {
+            Found::Node(_) => "mnem.node/1",
+            Found::Edge(_) => "mnem.edge/1",
+        }
+    }
+
+    fn fields(&self, fields: &mut Fields) {
+        match &self.found {
+            Found::Node(node) => node_fields(node, fields),
+            Found::Edge(edge) => edge_fields(edge, fields),
+        }
+        fields.insert("title".into(), json!(self.title));
+        if let Some(disputed) = &self.disputed {
+            fields.insert("conflict".into(), json!(disputed));
+        }
+    }
+
+    fn text(&self, text: &mut Text) {
+        let id = match &self.found {
+            Found::Node(node) => node.id.to_string(),
+            Found::Edge(edge) => edge.id.to_string(),
+        };
+        text.plain(&self.title);
+        if !self.title.ends_with(&id) {
+            text.plain("  ").painted(Paint::Dim, &id);
+        }
+        let mut told: Vec<String> =
+            self.props().iter().map(|(name, value)| format!("{name} {value}")).collect();
+        if let Found::Node(node) = &self.found {
+            if node.labels.len() > 1 {
+                told.insert(0, format!("labels {}", node.labels.join(" ")));
+            }
+            match &node.content {
+                Some(Content::Inline(bytes)) => told.push(format!("content of {} bytes", bytes.len())),
+                Some(Content::List(_)) => told.push("content in chunks".to_owned()),
+                None => {}
+            }
+        }
+        if !told.is_empty() {
+            text.plain("  ").plain(&told.join(", "));
+        }
+        text.end();
+        if let Some(disputed) = &self.disputed {
+            text.painted(Paint::Bad, "!").plain(" in conflict: ").plain(&disputed.join(", ")).end();
+        }
+    }
+}
+
+fn node_fields(node: &Node, fields: &mut Fields) {
+    fields.insert("node".into(), json!(node.id.to_string()));
+    fields.insert("labels".into(), node.labels.iter().map(|label| json!(**label)).collect());
+    fields.insert("props".into(), to_json(&node.props));
+}
+
+fn edge_fields(edge: &Edge, fields: &mut Fields) {
+    fields.insert("edge".into(), json!(edge.id.to_string()));
+    fields.insert("src".into(), json!(edge.src.to_string()));
+    fields.insert("type".into(), json!(*edge.edge_type));
+    fields.insert("dst".into(), json!(edge.dst.to_string()));
+    fields.insert("props".into(), to_json(&edge.props));
+}
