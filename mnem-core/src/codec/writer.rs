@@ -30,6 +30,11 @@ impl Writer {
         &self.bytes
     }
 
+    /// Starts again with the buffer emptied.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+    }
+
     fn head(&mut self, major: u8, value: u64) {
         let be = value.to_be_bytes();
         match value {

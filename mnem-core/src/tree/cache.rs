@@ -56,6 +56,13 @@ impl NodeCache {
         self.nodes.get(cid)
     }
 
+    /// Notes the use of a node that was reached by a link: else what is used most would look unused, and go first.
+    pub(crate) fn touch(&self, node: &Arc<Node>) {
+        if node.is_visit_noted() && self.nodes.get(node.cid()).is_none() {
+            self.insert(node);
+        }
+    }
+
     pub(crate) fn insert(&self, node: &Arc<Node>) {
         self.nodes.insert(*node.cid(), Arc::clone(node));
     }

@@ -1,9 +1,11 @@
 //! Takes the entries of one level from left to right and cuts them into nodes.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 
 use super::TreeError;
-use super::node::{self, COUNT_MAX};
+use super::node::{self, COUNT_MAX, Node};
 use super::params::Rule;
 use crate::block::Block;
 use crate::cid::{Cid, Codec};
@@ -68,28 +70,51 @@ impl Chunker {
         Ok(if ends { self.close() } else { None })
     }
 
-    /// Appends an entry of which it is known whether the node ends there.
+    /// Returns how many of the entries could be appended without a look at their keys, as the open node would still be
+    /// too short to end.
+    pub(crate) fn surely_open(&self, rule: &Rule, node: &Node, entries: Range<usize>) -> usize {
+        let room = rule.open_bytes().saturating_sub(self.weight());
+        let start = node.weight_before(entries.start);
+        // Small: what is too short to end has few entries.
+        entries.take_while(|i| node.weight_before(i + 1) - start <= room).count()
+    }
+
+    /// Appends entries of another node of the level, of which it is known that the open node does not end before the
+    /// last of them, and whether it ends there. There is one at least.
     pub(crate) fn push_known(
         &mut self,
-        key: &[u8],
-        tail: &[u8],
-        count: u64,
+        node: &Node,
+        entries: Range<usize>,
         ends: bool,
     ) -> Result<Option<Made>, TreeError> {
-        self.append(key, tail, count)?;
+        for i in entries.clone() {
+            self.add_count(node.entry_count(i))?;
+        }
+        self.entries += entries.len();
+        self.note_last(node.key(entries.end - 1));
+        self.body.encoded(node.entries(entries));
         Ok(if ends { self.close() } else { None })
     }
 
     fn append(&mut self, key: &[u8], tail: &[u8], count: u64) -> Result<(), TreeError> {
-        let sum = self.count.checked_add(count).filter(|sum| *sum <= COUNT_MAX);
-        self.count = sum.ok_or(TreeError::Overflow)?;
+        self.add_count(count)?;
         self.body.list(if self.level == 0 { 2 } else { 3 });
         self.body.bytes(key);
         self.body.encoded(tail);
-        self.last.clear();
-        self.last.extend_from_slice(key);
+        self.note_last(key);
         self.entries += 1;
         Ok(())
+    }
+
+    fn add_count(&mut self, count: u64) -> Result<(), TreeError> {
+        let sum = self.count.checked_add(count).filter(|sum| *sum <= COUNT_MAX);
+        self.count = sum.ok_or(TreeError::Overflow)?;
+        Ok(())
+    }
+
+    fn note_last(&mut self, key: &[u8]) {
+        self.last.clear();
+        self.last.extend_from_slice(key);
     }
 
     /// Ends the open node, if it has entries, and starts the next.
@@ -97,10 +122,11 @@ impl Chunker {
         if self.entries == 0 {
             return None;
         }
-        let body = std::mem::take(&mut self.body);
-        let block = Block::new(Codec::DagCbor, node::encode(self.level, self.entries, body.as_bytes()));
+        let bytes = node::encode(self.level, self.entries, self.body.as_bytes());
+        let block = Block::new(Codec::DagCbor, bytes);
         let child = Child { last: Bytes::copy_from_slice(&self.last), cid: *block.cid(), count: self.count };
         let made = Made { block, child, level: self.level };
+        self.body.clear();
         self.entries = 0;
         self.count = 0;
         Some(made)

@@ -89,11 +89,16 @@ impl Diff {
     /// Passes over entries that are equal byte for byte, be they values or children, and says whether there were any.
     fn skip_alike(&mut self) -> bool {
         let mut skipped = false;
-        while let (Some((before, i)), Some((after, j))) = (self.before.current(), self.after.current())
-            && before.node.entry(i) == after.node.entry(j)
-        {
-            self.before.skip();
-            self.after.skip();
+        while let (Some((before, i)), Some((after, j))) = (self.before.current(), self.after.current()) {
+            let alike = match self.order {
+                Order::Ascending => before.node.alike(i, &after.node, j),
+                Order::Descending => usize::from(before.node.entry(i) == after.node.entry(j)),
+            };
+            if alike == 0 {
+                break;
+            }
+            self.before.skip_many(alike);
+            self.after.skip_many(alike);
             skipped = true;
         }
         skipped
@@ -225,10 +230,16 @@ impl Walk {
     fn skip(&mut self) {
         if let Root::Closed(_) = self.root {
             self.root = Root::Opened;
-        } else if let Some(frame) = self.open.last_mut() {
+        } else {
+            self.skip_many(1);
+        }
+    }
+
+    fn skip_many(&mut self, entries: usize) {
+        if let Some(frame) = self.open.last_mut() {
             match self.order {
-                Order::Ascending => frame.at += 1,
-                Order::Descending => frame.at -= 1,
+                Order::Ascending => frame.at += entries,
+                Order::Descending => frame.at -= entries,
             }
         }
     }

@@ -20,6 +20,7 @@ mod chunker;
 mod cursor;
 mod diff;
 mod error;
+mod link;
 mod merge;
 mod mutate;
 mod node;
@@ -141,6 +142,22 @@ impl TreeStore {
             return Ok(node);
         }
         self.admit(cid, self.blocks.get(cid)?)
+    }
+
+    /// Returns child `i` of a node above level 0, checked as a pair with it.
+    fn load_child(&self, parent: &Node, i: usize) -> Result<Arc<Node>, TreeError> {
+        let Some(cache) = &self.cache else {
+            let child = self.load(&parent.child(i).0)?;
+            return parent.check_pair(i, &child).map(|()| child);
+        };
+        if let Some(child) = parent.link(i).get() {
+            cache.touch(&child);
+            return Ok(child);
+        }
+        let child = self.load(&parent.child(i).0)?;
+        parent.check_pair(i, &child)?;
+        parent.link(i).set(&child);
+        Ok(child)
     }
 
     /// Reads and checks many nodes, in the order of the question.

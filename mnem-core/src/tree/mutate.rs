@@ -4,6 +4,8 @@
 //! and a new node end at the same entry; from there on the old nodes stand. What changed is the list of edits of the
 //! level above.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 
 use super::build::{Levels, check_entry, check_key};
@@ -96,7 +98,7 @@ impl Tree {
             Some(made) => self.store.admit(cid, Some(made.block.clone())),
             None => self.store.load(cid),
         };
-        let mut frame = Frame { node: load(&node.cid)?, after: None, rightmost: true, at: 0 };
+        let mut frame = Frame::root(load(&node.cid)?);
         while frame.node.level() > 0 && frame.node.len() == 1 {
             let (child, _) = frame.node.child(0);
             frame = frame.enter(0, load(&child)?)?;
@@ -267,17 +269,15 @@ impl<'a, 's> Pass<'a, 's> {
             let last = Bytes::copy_from_slice(last);
             self.row.old.push(Child { last, cid: *node.cid(), count: node.count() });
         }
-        for i in 0..node.len() {
-            let mut stands = true;
-            while let Some(change) = changes.take(Some(node.key(i)))? {
-                stands = *change.key != *node.key(i);
+        let mut at = 0;
+        while at < node.len() {
+            let until = changes.head().map_or(node.len(), |change| node.below(&change.key));
+            self.keep(node, at..until)?;
+            at = until;
+            let Some(limit) = (at < node.len()).then(|| node.key(at)) else { break };
+            if let Some(change) = changes.take(Some(limit))? {
+                at += usize::from(*change.key == *limit);
                 self.apply(&change, node)?;
-                if !stands {
-                    break;
-                }
-            }
-            if stands {
-                self.keep(node, i)?;
             }
         }
         if frame.rightmost {
@@ -298,16 +298,27 @@ impl<'a, 's> Pass<'a, 's> {
         Ok(())
     }
 
-    fn keep(&mut self, node: &Node, i: usize) -> Result<(), TreeError> {
-        let (key, tail, count) = (node.key(i), node.tail(i), node.entry_count(i));
-        let made = if self.chunker.stands_at(i, node.weight_before(i)) {
-            // The rule decides as it did when the node was checked, so the key need not be hashed again.
-            let ends = i + 1 == node.len() && node.is_closed();
-            self.chunker.push_known(key, tail, count, ends)?
-        } else {
-            self.chunker.push(&self.store.rule, key, tail, count)?
-        };
-        self.emit(made, node)
+    /// Takes over entries of an old node: as one piece, where it is known how the rule decides for them.
+    fn keep(&mut self, node: &Node, entries: Range<usize>) -> Result<(), TreeError> {
+        let mut at = entries.start;
+        while at < entries.end {
+            if self.chunker.stands_at(at, node.weight_before(at)) {
+                // As it did when the node was checked.
+                let ends = entries.end == node.len() && node.is_closed();
+                let made = self.chunker.push_known(node, at..entries.end, ends)?;
+                return self.emit(made, node);
+            }
+            let rule = &*self.store.rule;
+            let open = self.chunker.surely_open(rule, node, at..entries.end);
+            let made = if open > 0 {
+                self.chunker.push_known(node, at..at + open, false)?
+            } else {
+                self.chunker.push(rule, node.key(at), node.tail(at), node.entry_count(at))?
+            };
+            self.emit(made, node)?;
+            at += open.max(1);
+        }
+        Ok(())
     }
 
     /// Takes a node that was made of entries up to one of `old`, or up to a change that falls into it.

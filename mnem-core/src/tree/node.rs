@@ -11,11 +11,13 @@
 //! What takes two nodes to check is checked where one is read through the other: [`path`](super::path).
 
 use std::ops::Range;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use bytes::Bytes;
 
+use super::link::{LINK_BYTES as LINK_MEMORY_BYTES, Link};
 use super::params::Rule;
-use super::{Damage, ENTRY_BYTES_MAX, KEY_BYTES_MAX, NODE_BYTES_MAX, VALUE_DEPTH_MAX};
+use super::{Damage, ENTRY_BYTES_MAX, KEY_BYTES_MAX, NODE_BYTES_MAX, TreeError, VALUE_DEPTH_MAX};
 use crate::cid::{CID_BYTES, Cid, CidClass};
 use crate::codec::{DecodeError, Malformed, Reader, Writer};
 
@@ -36,7 +38,13 @@ pub(crate) struct Node {
     shared: usize,
     /// Of each key the eight bytes after those: a search reads no key where these differ.
     heads: Box<[u64]>,
+    /// One for each child.
+    links: Box<[Link]>,
+    visits: AtomicU8,
 }
+
+/// Of so many visits by a link the cache hears of one.
+const VISITS_A_NOTE: u8 = 8;
 
 /// Where an entry lies.
 #[derive(Clone, Copy, Debug)]
@@ -71,8 +79,19 @@ impl Node {
             return Err(Damage::Size);
         }
         let Parts { slots, level, count } = parse(&bytes)?;
-        let mut node =
-            Node { cid, bytes, level, closed: false, count, slots, shared: 0, heads: Box::default() };
+        let children = if level == 0 { 0 } else { slots.len() - 1 };
+        let mut node = Node {
+            cid,
+            bytes,
+            level,
+            closed: false,
+            count,
+            slots,
+            shared: 0,
+            heads: Box::default(),
+            links: (0..children).map(|_| Link::default()).collect(),
+            visits: AtomicU8::new(0),
+        };
         node.closed = node.check_cuts(rule)?;
         node.index();
         Ok(node)
@@ -126,7 +145,39 @@ impl Node {
 
     /// Returns how much memory the node takes.
     pub(crate) fn memory_bytes(&self) -> usize {
-        size_of::<Node>() + self.bytes.len() + size_of_val(&*self.slots) + size_of_val(&*self.heads)
+        let index = size_of_val(&*self.slots) + size_of_val(&*self.heads);
+        size_of::<Node>() + self.bytes.len() + index + self.links.len() * LINK_MEMORY_BYTES
+    }
+
+    /// Returns the way to child `i`.
+    pub(crate) fn link(&self, i: usize) -> &Link {
+        &self.links[i]
+    }
+
+    /// Counts a visit, and says whether the cache is to hear of it. A count that is lost to another thread does no harm.
+    pub(crate) fn is_visit_noted(&self) -> bool {
+        let visits = self.visits.load(Ordering::Relaxed).wrapping_add(1);
+        self.visits.store(visits, Ordering::Relaxed);
+        visits.is_multiple_of(VISITS_A_NOTE)
+    }
+
+    /// Checks a child against what the node alone says of it.
+    pub(crate) fn check_pair(&self, i: usize, child: &Node) -> Result<(), TreeError> {
+        let (_, count) = self.child(i);
+        let expected = self.level - 1;
+        let overlaps = |key: &[u8]| i > 0 && key <= self.key(i - 1);
+        let what = if child.level != expected {
+            Damage::Level { expected, found: u64::from(child.level) }
+        } else if child.count != count {
+            Damage::Count
+        } else if child.last_key() != Some(self.key(i)) {
+            Damage::LastKey
+        } else if overlaps(child.key(0)) {
+            Damage::FirstKey
+        } else {
+            return Ok(());
+        };
+        Err(TreeError::Damaged { cid: child.cid, what })
     }
 
     pub(crate) fn key(&self, i: usize) -> &[u8] {
@@ -170,7 +221,20 @@ impl Node {
 
     /// Returns entry `i` as it is encoded.
     pub(crate) fn entry(&self, i: usize) -> &[u8] {
-        &self.bytes[self.slots[i].start as usize..self.slots[i + 1].start as usize]
+        self.entries(i..i + 1)
+    }
+
+    /// Returns entries as they are encoded, one after the other.
+    pub(crate) fn entries(&self, entries: Range<usize>) -> &[u8] {
+        &self.bytes[self.slots[entries.start].start as usize..self.slots[entries.end].start as usize]
+    }
+
+    /// Returns how many entries from `i` on are byte for byte those of `other` from `j` on.
+    pub(crate) fn alike(&self, i: usize, other: &Node, j: usize) -> usize {
+        let same = same_bytes(self.entries(i..self.len()), other.entries(j..other.len()));
+        let start = self.slots[i].start as usize;
+        // An entry says itself where it ends: where the bytes are the same, so are the ends.
+        self.slots[i + 1..].partition_point(|slot| slot.start as usize - start <= same)
     }
 
     /// Returns how many bytes the first `i` entries have.
@@ -192,6 +256,11 @@ impl Node {
         let Some(rest) = key.strip_prefix(shared) else {
             return if key < shared { 0 } else { self.len() };
         };
+        self.below_by_rest(key, rest)
+    }
+
+    /// The same for a key that begins as all do and goes on with `rest`.
+    fn below_by_rest(&self, key: &[u8], rest: &[u8]) -> usize {
         let head = head(rest);
         let start = self.heads.partition_point(|other| *other < head);
         let alike = self.heads[start..].iter().take_while(|other| **other == head).count();
@@ -199,9 +268,10 @@ impl Node {
         start + slots.partition_point(|slot| &self.bytes[slot.key()] < key)
     }
 
-    /// Returns the entry with `key`, if there is one.
+    /// Returns the entry with `key`, if there is one. That its beginning is the one that all keys share need not be
+    /// looked at: an entry that is found has it.
     pub(crate) fn find(&self, key: &[u8]) -> Option<usize> {
-        let i = self.below(key);
+        let i = self.below_by_rest(key, key.get(self.shared..)?);
         (i < self.len() && self.key(i) == key).then_some(i)
     }
 
@@ -219,6 +289,13 @@ fn head(key: &[u8]) -> u64 {
         None => head[..key.len()].copy_from_slice(key),
     }
     u64::from_be_bytes(head)
+}
+
+/// Returns how many bytes two strings begin with alike.
+fn same_bytes(a: &[u8], b: &[u8]) -> usize {
+    const STEP: usize = 32;
+    let steps = a.chunks_exact(STEP).zip(b.chunks_exact(STEP)).take_while(|(a, b)| a == b).count() * STEP;
+    steps + a[steps..].iter().zip(&b[steps..]).take_while(|(a, b)| a == b).count()
 }
 
 struct Parts {
@@ -309,7 +386,9 @@ pub(crate) fn child_tail(cid: &Cid, count: u64) -> Vec<u8> {
 
 /// Puts a node together from its encoded entries.
 pub(crate) fn encode(level: u8, entries: usize, body: &[u8]) -> Vec<u8> {
-    let mut writer = Writer::with_capacity(body.len() + 12);
+    // No more than is needed: the buffer becomes the block.
+    let heads = Writer::head_bytes(entries as u64) + Writer::head_bytes(u64::from(level));
+    let mut writer = Writer::with_capacity(heads + body.len() + 5);
     writer.map(2);
     writer.text("e");
     writer.list(entries);
@@ -397,6 +476,27 @@ mod tests {
                 prop_assert_eq!(node.below(&key), keys.partition_point(|other| *other < key));
                 prop_assert_eq!(node.find(&key), keys.binary_search(&key).ok());
             }
+        }
+
+        /// Values of a few kinds, so that runs begin and end anywhere.
+        #[test]
+        fn a_run_of_like_entries_is_as_long_as_one_by_one(
+            left in prop::collection::vec(0..4u64, 1..40),
+            changes in prop::collection::vec((any::<prop::sample::Index>(), 0..200u64), 0..4),
+            from in any::<prop::sample::Index>(),
+        ) {
+            let mut right = left.clone();
+            changes.iter().for_each(|(at, n)| right[at.index(left.len())] = *n);
+            let node = |values: &[u64]| {
+                let entries = values.iter().zip(0u8..).map(|(n, key)| (vec![key; 9], *n)).collect::<Vec<_>>();
+                let bytes = codec::encode(&ipld(0, &entries)).unwrap();
+                Node::decode(&uncut(), Cid::of(crate::Codec::DagCbor, &bytes), bytes.into()).unwrap()
+            };
+            let (left, right) = (node(&left), node(&right));
+            let (i, end) = (from.index(left.len()), left.len());
+            let expected = (i..end).take_while(|i| left.entry(*i) == right.entry(*i)).count();
+            prop_assert_eq!(left.alike(i, &right, i), expected);
+            prop_assert_eq!(left.alike(i, &left, i), end - i);
         }
 
         /// What decodes is canonical for the general codec too, and what changes by a byte is another node or none.

@@ -9,8 +9,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-
 use super::node::Node;
 use super::range::Order;
 use super::{Damage, TreeError, TreeStore};
@@ -20,50 +18,66 @@ use crate::cid::Cid;
 #[derive(Clone, Debug)]
 pub(crate) struct Frame {
     pub(crate) node: Arc<Node>,
-    /// Last key of the left neighbour, if there is one.
-    pub(crate) after: Option<Bytes>,
+    left: Option<Left>,
     /// Nothing of the level is to the right.
     pub(crate) rightmost: bool,
     /// Where the walk is: the child that it is in or, in the last frame, whatever the walk takes it for.
     pub(crate) at: usize,
 }
 
+/// The left neighbour of a node: an entry of its parent, or of a node above.
+#[derive(Clone, Debug)]
+struct Left {
+    node: Arc<Node>,
+    at: usize,
+}
+
 impl Frame {
-    /// Returns the greatest key that is below all keys of child `i`, if there is one.
-    pub(crate) fn after(&self, i: usize) -> Option<&[u8]> {
-        if i == 0 { self.after.as_deref() } else { Some(self.node.key(i - 1)) }
+    pub(crate) const fn root(node: Arc<Node>) -> Frame {
+        Frame { node, left: None, rightmost: true, at: 0 }
     }
 
-    fn check_child(&self, i: usize, child: &Node) -> Result<(), Damage> {
-        let (_, count) = self.node.child(i);
-        let expected = self.node.level() - 1;
-        if child.level() != expected {
-            return Err(Damage::Level { expected, found: u64::from(child.level()) });
-        }
-        if child.count() != count {
-            return Err(Damage::Count);
-        }
-        if child.last_key() != Some(self.node.key(i)) {
-            return Err(Damage::LastKey);
-        }
-        if self.after(i).is_some_and(|after| child.key(0) <= after) {
-            return Err(Damage::FirstKey);
-        }
-        if !child.is_closed() && !self.is_rightmost(i) {
-            return Err(Damage::CutEarly);
-        }
-        Ok(())
+    /// Returns the last key of the left neighbour, if there is one.
+    fn after_all(&self) -> Option<&[u8]> {
+        self.left.as_ref().map(|left| left.node.key(left.at))
+    }
+
+    /// Returns the greatest key that is below all keys of child `i`, if there is one.
+    pub(crate) fn after(&self, i: usize) -> Option<&[u8]> {
+        if i == 0 { self.after_all() } else { Some(self.node.key(i - 1)) }
     }
 
     pub(crate) fn is_rightmost(&self, i: usize) -> bool {
         self.rightmost && i + 1 == self.node.len()
     }
 
+    /// Checks a child against its place: what the node alone does not know.
+    fn check_place(&self, i: usize, child: &Node) -> Result<(), TreeError> {
+        let overlaps = i == 0 && self.after_all().is_some_and(|after| child.key(0) <= after);
+        let what = if overlaps {
+            Damage::FirstKey
+        } else if !child.is_closed() && !self.is_rightmost(i) {
+            Damage::CutEarly
+        } else {
+            return Ok(());
+        };
+        Err(TreeError::Damaged { cid: *child.cid(), what })
+    }
+
+    /// Puts a child that is checked against the node to its place.
+    fn place(&self, i: usize, child: Arc<Node>) -> Result<Frame, TreeError> {
+        self.check_place(i, &child)?;
+        let left = match i.checked_sub(1) {
+            Some(at) => Some(Left { node: Arc::clone(&self.node), at }),
+            None => self.left.clone(),
+        };
+        Ok(Frame { node: child, left, rightmost: self.is_rightmost(i), at: 0 })
+    }
+
     /// Puts a loaded child to its place.
     pub(crate) fn enter(&self, i: usize, child: Arc<Node>) -> Result<Frame, TreeError> {
-        self.check_child(i, &child).map_err(|what| TreeError::Damaged { cid: *child.cid(), what })?;
-        let after = if i == 0 { self.after.clone() } else { Some(self.node.key_bytes(i - 1)) };
-        Ok(Frame { node: child, after, rightmost: self.is_rightmost(i), at: 0 })
+        self.node.check_pair(i, &child)?;
+        self.place(i, child)
     }
 }
 
@@ -74,13 +88,24 @@ impl TreeStore {
         if node.level() > 0 && node.len() < 2 {
             return Err(TreeError::Damaged { cid: *root, what: Damage::TooFew });
         }
-        Ok(Frame { node, after: None, rightmost: true, at: 0 })
+        Ok(Frame::root(node))
     }
 
     /// Reads child `i` of a node above level 0.
     pub(crate) fn child_frame(&self, parent: &Frame, i: usize) -> Result<Frame, TreeError> {
-        let (cid, _) = parent.node.child(i);
-        parent.enter(i, self.load(&cid)?)
+        parent.place(i, self.load_child(&parent.node, i)?)
+    }
+
+    /// The same when the parent is of no more use.
+    pub(crate) fn descend(&self, parent: Frame, i: usize) -> Result<Frame, TreeError> {
+        let child = self.load_child(&parent.node, i)?;
+        parent.check_place(i, &child)?;
+        let rightmost = parent.is_rightmost(i);
+        let left = match i.checked_sub(1) {
+            Some(at) => Some(Left { node: parent.node, at }),
+            None => parent.left,
+        };
+        Ok(Frame { node: child, left, rightmost, at: 0 })
     }
 }
 
@@ -110,7 +135,7 @@ impl Path {
     /// right-most. Reads only what is not on the way already, if keys ascend.
     pub(crate) fn seek(&mut self, store: &TreeStore, key: &[u8]) -> Result<(), TreeError> {
         let behind = |frame: &Frame| frame.node.last_key().is_some_and(|last| last < key);
-        let before = |frame: &Frame| frame.after.as_deref().is_some_and(|after| key <= after);
+        let before = |frame: &Frame| frame.after_all().is_some_and(|after| key <= after);
         while self.frames.len() > 1 && (behind(self.leaf()) || before(self.leaf())) {
             self.frames.pop();
         }

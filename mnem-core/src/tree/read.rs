@@ -17,7 +17,7 @@ impl Tree {
             if at == frame.node.len() {
                 return Ok(None);
             }
-            frame = self.store.child_frame(&frame, at)?;
+            frame = self.store.descend(frame, at)?;
         }
         Ok(frame.node.find(key).map(|at| frame.node.value_bytes(at)))
     }
@@ -96,7 +96,7 @@ impl Tree {
             if frame.node.level() == 0 || at == frame.node.len() {
                 return Ok(rank);
             }
-            frame = self.store.child_frame(&frame, at)?;
+            frame = self.store.descend(frame, at)?;
         }
     }
 
@@ -116,7 +116,7 @@ impl Tree {
             if frame.node.level() == 0 {
                 return Ok(Some(Entry { key: frame.node.key_bytes(at), value: frame.node.value_bytes(at) }));
             }
-            frame = self.store.child_frame(&frame, at)?;
+            frame = self.store.descend(frame, at)?;
         }
     }
 }

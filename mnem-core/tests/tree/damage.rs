@@ -14,7 +14,7 @@ const WIDE: TreeParams = TreeParams { min: 4096, max: 4096, shift: 41, seed: [0;
 /// Cut after every entry of a leaf, and after every second one above.
 const NARROW: TreeParams = TreeParams { min: 0, max: 1, shift: 0, seed: [0; 32] };
 
-fn leaf(keys: &[&[u8]]) -> Block {
+pub(crate) fn leaf(keys: &[&[u8]]) -> Block {
     let mut writer = Writer::new();
     writer.map(2);
     writer.text("e");
@@ -29,7 +29,7 @@ fn leaf(keys: &[&[u8]]) -> Block {
     Block::new(Codec::DagCbor, writer.into_bytes())
 }
 
-fn inner(level: u64, children: &[(&[u8], &Block, u64)]) -> Block {
+pub(crate) fn inner(level: u64, children: &[(&[u8], &Block, u64)]) -> Block {
     let mut writer = Writer::new();
     writer.map(2);
     writer.text("e");
