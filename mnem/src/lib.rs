@@ -38,8 +38,8 @@ pub use copy::{Copied, CopyError, copy};
 pub use error::Error;
 pub use mnem_core::props;
 pub use mnem_core::repo::{
-    Actor, Delta, Deltas, Differ, Ends, IntoMoment, IntoRevision, Moment, Options, Repo, RepoError, Revision,
-    Snapshot, Transaction,
+    Actor, Blame, Delta, Deltas, Differ, Ends, Field, History, IntoMoment, IntoRevision, Moment, Options,
+    Repo, RepoError, Revision, Snapshot, Transaction, Version, Writer,
 };
 pub use mnem_core::{
     ActorId, BLOCK_BYTES_MAX, Block, Blockstore, ChangeId, Cid, CidClass, CidError, CidMismatch, Codec,

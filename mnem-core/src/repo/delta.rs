@@ -51,6 +51,57 @@ pub enum Delta {
     },
 }
 
+/// Which field. Ordered as they are shown.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Field {
+    /// A node's labels.
+    Labels,
+    /// Where an edge starts and ends, and its type.
+    Ends,
+    /// A property.
+    Property(Arc<str>),
+    /// A node's content.
+    Content,
+    /// Another one.
+    Other(Arc<str>),
+}
+
+impl Field {
+    fn name(&self) -> &str {
+        match self {
+            Field::Labels => "labels",
+            Field::Ends => "ends",
+            Field::Property(name) | Field::Other(name) => name,
+            Field::Content => "content",
+        }
+    }
+
+    /// Says whether this is the field of that name, or holds it: `place` holds `place.city`.
+    pub(super) fn holds(&self, name: &str) -> bool {
+        name.strip_prefix(self.name()).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    }
+}
+
+impl fmt::Display for Field {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl Delta {
+    /// Returns which field differs.
+    pub fn field(&self) -> Field {
+        match self {
+            Delta::Labels { .. } => Field::Labels,
+            Delta::Ends { .. } => Field::Ends,
+            Delta::Property { name, .. } => Field::Property(Arc::clone(name)),
+            Delta::Content { .. } => Field::Content,
+            Delta::Other { field } => Field::Other(Arc::clone(field)),
+        }
+    }
+}
+
 /// What an edge connects, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ends {
@@ -182,6 +233,15 @@ impl Deltas {
     /// Returns what became of a property, if it differs.
     pub fn property(&self, name: &str) -> Option<&Delta> {
         self.iter().find(|delta| matches!(delta, Delta::Property { name: other, .. } if &**other == name))
+    }
+
+    /// Says whether a field differs.
+    pub fn has(&self, field: &Field) -> bool {
+        self.iter().any(|delta| delta.field() == *field)
+    }
+
+    pub(super) fn retain(&mut self, stays: impl Fn(&Field) -> bool) {
+        self.0.retain(|delta| stays(&delta.field()));
     }
 }
 

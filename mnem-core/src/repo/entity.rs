@@ -1,5 +1,6 @@
 //! Nodes and edges as one: what differs is their id, their object and the map they stand in.
 
+use super::delta::Differ;
 use super::error::RepoError;
 use super::merge::fields::Fields;
 use super::transaction::{Changes, Transaction};
@@ -12,7 +13,7 @@ use crate::value::Props;
 /// An id of a node or of an edge. No other type is one.
 pub trait Entity: Copy + Ord + Into<EntityId> + sealed::Sealed + 'static {
     /// What it names.
-    type Object: Object + Fields + Clone + PartialEq + std::fmt::Debug;
+    type Object: Object + Fields + Differ + Clone + PartialEq + std::fmt::Debug;
 
     #[doc(hidden)]
     fn key(&self) -> &[u8; 16];

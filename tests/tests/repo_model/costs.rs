@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 
+use mnem_core::port::RowTable;
 use mnem_core::repo::{Actor, Repo};
-use mnem_core::{NodeId, Props};
+use mnem_core::{NodeId, Props, SideTable};
 
 use crate::counting::{CountingStore, Written};
 use crate::support::{Random, options};
@@ -41,7 +42,11 @@ fn one_property(nodes: u64) -> Written {
         store.take_written();
         change.commit("one property").unwrap();
         let Written { commits, blocks, bytes, rows } = store.take_written();
-        assert_eq!((commits, rows), (1, 1), "one step of the store, one index whose map changed");
+        assert_eq!(
+            (commits, rows),
+            (1, 2),
+            "one step of the store, one index whose map changed, what it touched"
+        );
         sum.blocks += blocks;
         sum.bytes += bytes;
     }
@@ -107,4 +112,53 @@ fn the_way_back_through_thousands_of_commits_is_short() {
     }
     println!("{COMMITS} commits: back reads {most_back} at most, as_of {most_as_of}");
     assert!(f64::from(u32::try_from(most_back.max(most_as_of)).unwrap()) <= limit, "limit {limit}");
+}
+
+/// One node is changed five times among many commits, far apart: what its history reads, with rows and without.
+fn five_versions_among(commits: u64) {
+    let (store, repo, ids) = repo_with(100);
+    let [node, others @ ..] = &ids[..] else { unreachable!() };
+    let mut expected = vec![repo.head().unwrap().commit_id().unwrap()];
+    for n in 2..=commits {
+        let mut change = repo.begin(&me()).unwrap();
+        let is_its_turn = n.is_multiple_of(commits / 5) && n < commits;
+        let id = if is_its_turn { node } else { &others[usize::try_from(n % 99).unwrap()] };
+        change.set(*id, "n", -i64::try_from(n).unwrap()).unwrap();
+        let made = change.commit("a step").unwrap().commit_id().unwrap();
+        if is_its_turn {
+            expected.insert(0, made);
+        }
+    }
+    assert_eq!(expected.len(), 5);
+    let fresh = |store: &CountingStore| {
+        let repo = Repo::open(Arc::new(store.clone()), options(&Arc::default(), 2, 0)).unwrap();
+        let head = repo.head().unwrap();
+        store.take_reads();
+        head
+    };
+    let head = fresh(&store);
+    let versions: Vec<_> = head.history(*node).map(Result::unwrap).collect();
+    let reads = store.take_reads();
+    let made: Vec<_> = versions.iter().map(|version| version.writer.commit).collect();
+    assert_eq!(made, expected);
+    let head = fresh(&store);
+    assert_eq!(head.last_modified(*node).unwrap().unwrap().commit, expected[0]);
+    let reads_last = store.take_reads();
+    store.clear_rows(RowTable::new("history")).unwrap();
+    let without: Vec<_> = fresh(&store).history(*node).map(Result::unwrap).collect();
+    let reads_without = store.take_reads();
+    println!("{commits} commits: {reads} reads, {reads_last} for the last, {reads_without} without rows");
+    assert_eq!(without, versions);
+    assert!(reads <= 50 && reads_last <= 5 && reads_without >= commits, "{reads}, {reads_last}");
+}
+
+#[test]
+fn a_node_with_five_versions_has_a_short_history_among_many_commits() {
+    five_versions_among(20_000);
+}
+
+#[test]
+#[ignore = "a minute: a hundred thousand commits"]
+fn a_node_with_five_versions_has_a_short_history_among_a_hundred_thousand_commits() {
+    five_versions_among(100_000);
 }

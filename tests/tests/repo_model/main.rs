@@ -15,6 +15,7 @@ mod past;
 mod program;
 mod rows;
 mod support;
+mod versions;
 
 use std::sync::Arc;
 
@@ -34,6 +35,7 @@ fn run(world: &mut World, steps: usize) {
     }
     past::check(world);
     rows::check(world);
+    versions::check(world);
 }
 
 #[test]

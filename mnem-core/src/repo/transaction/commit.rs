@@ -15,6 +15,7 @@ use crate::port::{BlockRead, HeadsUpdate, Row, Swap, WriteBatch};
 use crate::repo::dag;
 use crate::repo::entity::Entity;
 use crate::repo::error::RepoError;
+use crate::repo::history;
 use crate::repo::index::{self, Index, KeyEdits};
 use crate::repo::refs::{NameKind, Target};
 use crate::repo::shared::ATTEMPTS_MAX;
@@ -35,7 +36,8 @@ impl Transaction {
         }
         let staged = Arc::new(Staged::new(Arc::clone(&self.base.state.blocks)));
         let (commit_id, commit) = self.stage_commit(message, &staged)?;
-        let rows = self.stage_indexes(&commit, &staged)?;
+        let mut rows = self.stage_indexes(&commit, &staged)?;
+        rows.extend(history::record(&self.base.shared, &self.base.state, commit_id, &staged)?);
         let operation = self.stage_operation(commit_id, &commit, &staged)?;
         self.publish(operation, &staged, &rows)?;
         let at = Some(Arc::new(At { id: commit_id, commit }));
