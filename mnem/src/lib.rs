@@ -41,6 +41,7 @@ pub use mnem_core::repo::{
     Actor, Blame, Delta, Deltas, Differ, Ends, Field, History, IntoMoment, IntoRevision, Moment, Options,
     Repo, RepoError, Revision, Snapshot, Transaction, Version, Writer,
 };
+pub use mnem_core::repo::{Change, ChangeKind, Changed, Counts, Diff, DiffStat, Log, Only};
 pub use mnem_core::{
     ActorId, BLOCK_BYTES_MAX, Block, Blockstore, ChangeId, Cid, CidClass, CidError, CidMismatch, Codec,
     Collector, CommitId, EdgeId, EntityId, HashAlgorithm, NodeId, OpHeadsStore, OperationId, RepoId,

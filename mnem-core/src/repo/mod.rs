@@ -6,8 +6,10 @@
 //! Used by: the facade. Threads: every handle is `Send`, and `Repo` and `Snapshot` are shared freely.
 
 mod actors;
+mod change;
 mod dag;
 mod delta;
+mod diff;
 mod digits;
 mod entity;
 mod error;
@@ -36,7 +38,9 @@ mod transaction;
 mod unite;
 
 pub use actors::ACTOR_NAME_BYTES_MAX;
+pub use change::{Change, ChangeKind, Changed, Counts, DiffStat};
 pub use delta::{Delta, Deltas, Differ, Ends, Field};
+pub use diff::{Diff, Only};
 pub use entity::Entity;
 pub use error::RepoError;
 pub use handle::Repo;

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests, which the lint does not see as such")]
 
+mod diff;
 mod kit;
 mod log;
 mod resolve;
