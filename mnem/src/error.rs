@@ -111,6 +111,7 @@ fn repo_code(error: &RepoError) -> &'static str {
         RepoError::TimeTooFarAhead { .. } => "time-too-far-ahead",
         RepoError::Pruned { .. } => "pruned",
         RepoError::Value(_) => "value",
+        RepoError::Vector(_) => "vector",
         RepoError::Damaged { .. } | RepoError::Tree(_) => "corrupt",
         RepoError::Store(error) => store_code(error),
         RepoError::Contended { .. } => "contended",

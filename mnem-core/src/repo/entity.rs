@@ -79,7 +79,8 @@ impl Entity for NodeId {
     }
 
     fn before_removal(self, of: &mut Transaction) -> Result<(), RepoError> {
-        of.remove_edges_at(self)
+        of.remove_edges_at(self)?;
+        of.remove_vectors_of(self)
     }
 }
 

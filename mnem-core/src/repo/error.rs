@@ -3,6 +3,7 @@
 use super::moment::Moment;
 use super::query::QueryError;
 use super::revision::RevisionError;
+use super::vectors::VectorError;
 use crate::cid::Cid;
 use crate::codec::DecodeError;
 use crate::id::{EdgeId, EntityId, NodeId, OperationId};
@@ -170,6 +171,9 @@ pub enum RepoError {
     /// What was given is no value, name or property.
     #[error(transparent)]
     Value(#[from] ValueError),
+    /// What was given is no vector of the model.
+    #[error(transparent)]
+    Vector(#[from] VectorError),
     /// A question has no answer as it stands.
     #[error(transparent)]
     Query(#[from] QueryError),

@@ -36,6 +36,7 @@ mod snapshot;
 mod state;
 mod transaction;
 mod unite;
+mod vectors;
 
 pub use actors::ACTOR_NAME_BYTES_MAX;
 pub use change::{Change, ChangeKind, Changed, Counts, DiffStat};
@@ -54,3 +55,4 @@ pub use revision::{Base, REVISION_BYTES_MAX, Revision, RevisionError, Step};
 pub use schema::Schema;
 pub use snapshot::{EdgeTypes, Edges, Entities, Labelled, Snapshot};
 pub use transaction::Transaction;
+pub use vectors::{ModelVectors, VectorError};

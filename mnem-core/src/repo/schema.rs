@@ -203,6 +203,7 @@ impl Transaction {
         let after = self.schema()?.with(&entry.key(), Some(entry));
         check_staged(&after, &self.nodes)?;
         check_staged(&after, &self.edges)?;
+        self.check_vectors(&after)?;
         self.change_schema(after)
     }
 

@@ -71,7 +71,7 @@ impl Transaction {
             tombs: root(|c| c.tombs),
             conflicts: self.stage_conflicts(root(|c| c.conflicts), staged)?,
             schema: self.stage_schema(root(|c| c.schema), staged)?,
-            vectors: root(|c| c.vectors),
+            vectors: self.vectors.stage(&self.base, root(|c| c.vectors), staged)?,
             unknown: Unknown::default(),
         };
         let block = commit.to_block()?;
@@ -140,6 +140,7 @@ impl Transaction {
             .map(|(id, _)| ConflictKey::Node(*id).to_key())
             .chain(edges.map(|(id, _)| ConflictKey::Edge(*id).to_key()))
             .chain(schema.map(|key| ConflictKey::Schema(key).to_key()))
+            .chain(self.vectors.keys().map(|key| key.to_key()))
             .collect();
         let edits = keys.into_iter().map(|key| Edit { key: key.into(), value: None }).collect();
         Ok(*mutate(&self.base.state, root, edits, staged)?.root())

@@ -9,6 +9,7 @@ use super::error::RepoError;
 use super::options::Actor;
 use super::schema::SchemaChange;
 use super::snapshot::Snapshot;
+use super::vectors::VectorChanges;
 use crate::cid::Cid;
 use crate::id::{EdgeId, EntityId, NodeId};
 use crate::object::{Edge, EdgeType, IntoLabels, Node};
@@ -25,6 +26,7 @@ pub struct Transaction {
     expected: BTreeMap<EntityId, Option<Cid>>,
     /// The schema as it is to be, if it was changed.
     pub(super) schema: Option<SchemaChange>,
+    pub(super) vectors: VectorChanges,
 }
 
 /// What was touched, by id.
@@ -62,6 +64,7 @@ impl Transaction {
             edges: BTreeMap::new(),
             expected: BTreeMap::new(),
             schema: None,
+            vectors: VectorChanges::default(),
         }
     }
 
@@ -70,10 +73,16 @@ impl Transaction {
         &self.base
     }
 
+    /// Returns what edits are edits of.
+    pub(super) const fn merged_base(&self) -> &Snapshot {
+        &self.base
+    }
+
     /// Says whether anything would be committed.
     pub fn is_empty(&self) -> bool {
         let is_schema_changed = self.schema.as_ref().is_some_and(|schema| !schema.entries().is_empty());
         !is_schema_changed
+            && self.vectors.is_none()
             && self.nodes.values().all(Change::is_none)
             && self.edges.values().all(Change::is_none)
     }
@@ -178,7 +187,7 @@ impl Transaction {
         Ok(())
     }
 
-    /// Removes a node, with every edge at it, or an edge.
+    /// Removes a node, with every edge at it and its vectors, or an edge.
     pub fn remove<E: Entity>(&mut self, id: E) -> Result<(), RepoError> {
         id.before_removal(self)?;
         let change = self.touch(id)?;
