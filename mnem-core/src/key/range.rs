@@ -52,6 +52,11 @@ impl PropertyRanges {
         self.string_prefix(tag::BYTES, prefix)
     }
 
+    /// Returns the keys of links.
+    pub fn links(&self) -> KeyRange {
+        KeyRange::prefix(&self.tagged(tag::LINK))
+    }
+
     fn string_prefix(&self, tag: u8, prefix: &[u8]) -> KeyRange {
         let mut key = self.prefix.clone();
         key.push(tag);

@@ -46,6 +46,7 @@ pub use entity::Entity;
 pub use error::RepoError;
 pub use handle::Repo;
 pub use history::{Blame, History, Version, Writer};
+pub use index::{DistinctValues, Hit, Hits, ValueRange};
 pub use log::Log;
 pub use moment::{IntoMoment, Moment};
 pub use options::{Actor, Clock, Options, Randomness};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::entity::{self, Entity};
 use super::error::{RepoError, damaged_key};
-use super::index::{Index, index_tree};
+use super::index::{Index, IndexCursor};
 use super::merge::fields::Merged;
 use super::merge::versions;
 use super::read::read;
@@ -183,26 +183,14 @@ impl Snapshot {
             Some(edge_type) => AdjacencyKey::of_type(node, &edge_type),
             None => AdjacencyKey::at(node),
         };
-        let cursor = match &self.at {
-            Some(at) => {
-                let tree = index_tree(&self.shared, &self.state, &at.commit, index)?;
-                Some(tree.range(range, Order::Ascending))
-            }
-            None => None,
-        };
-        Ok(Edges { snapshot: self.clone(), cursor })
+        let cursor = self.index(index)?.range(range, Order::Ascending);
+        Ok(Edges { snapshot: self.clone(), cursor: Some(cursor) })
     }
 
     /// Walks the nodes that carry a label, in the order of their ids.
     pub fn labelled(&self, label: &str) -> Result<Labelled, RepoError> {
-        let cursor = match &self.at {
-            Some(at) => {
-                let tree = index_tree(&self.shared, &self.state, &at.commit, Index::Label)?;
-                Some(tree.range(LabelKey::with_label(label), Order::Ascending))
-            }
-            None => None,
-        };
-        Ok(Labelled { snapshot: self.clone(), cursor })
+        let cursor = self.index(Index::Label)?.range(LabelKey::with_label(label), Order::Ascending);
+        Ok(Labelled { snapshot: self.clone(), cursor: Some(cursor) })
     }
 
     pub(super) fn root<E: Entity>(&self) -> Option<Cid> {
@@ -271,7 +259,7 @@ impl<E: Entity> Iterator for Entities<E> {
 /// Edges of a node. Ends after its first error.
 pub struct Edges {
     snapshot: Snapshot,
-    cursor: Option<Cursor>,
+    cursor: Option<IndexCursor>,
 }
 
 impl Iterator for Edges {
@@ -279,7 +267,7 @@ impl Iterator for Edges {
 
     fn next(&mut self) -> Option<Self::Item> {
         let entry = self.cursor.as_mut()?.next()?;
-        let edge = entry.map_err(RepoError::from).and_then(|entry| {
+        let edge = entry.and_then(|entry| {
             let key = AdjacencyKey::from_key(&entry.key).ok_or_else(damaged_key)?;
             self.snapshot.require(key.edge)
         });
@@ -293,7 +281,7 @@ impl Iterator for Edges {
 /// Nodes of a label. Ends after its first error.
 pub struct Labelled {
     snapshot: Snapshot,
-    cursor: Option<Cursor>,
+    cursor: Option<IndexCursor>,
 }
 
 impl Iterator for Labelled {
@@ -301,7 +289,7 @@ impl Iterator for Labelled {
 
     fn next(&mut self) -> Option<Self::Item> {
         let entry = self.cursor.as_mut()?.next()?;
-        let node = entry.map_err(RepoError::from).and_then(|entry| {
+        let node = entry.and_then(|entry| {
             let key = LabelKey::from_key(&entry.key).ok_or_else(damaged_key)?;
             self.snapshot.require(key.node)
         });

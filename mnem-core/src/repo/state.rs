@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::error::RepoError;
+use super::index::Built;
 use super::read::read;
 use super::refs::{NameKind, Target, check_name};
 use crate::block::Block;
@@ -28,6 +29,8 @@ pub(super) struct State {
     /// Reads the store, and what is pending.
     pub(super) blocks: Arc<dyn BlockRead>,
     pub(super) trees: TreeStore,
+    /// Indexes that are not in the store, built for reading.
+    pub(super) built: Built,
 }
 
 impl State {
@@ -68,6 +71,7 @@ impl State {
                 pending: Vec::new(),
                 blocks: below,
                 trees,
+                built: Built::default(),
             });
         }
         let staged = Arc::new(Staged::new(below));
@@ -84,6 +88,7 @@ impl State {
             pending,
             blocks: staged,
             trees,
+            built: Built::default(),
         })
     }
 

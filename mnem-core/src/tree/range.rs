@@ -47,6 +47,39 @@ impl KeyRange {
         KeyRange { start: Bound::Included(Bytes::copy_from_slice(prefix)), end }
     }
 
+    /// Returns what lies in both.
+    #[must_use]
+    pub fn intersection(&self, other: &KeyRange) -> KeyRange {
+        // Of two bounds at the same key, the one that excludes it is the tighter one.
+        let start = match &self.start {
+            Bound::Included(key) if !other.starts_above(key) => &self.start,
+            Bound::Excluded(key) if matches!(&other.start, Bound::Included(it) | Bound::Excluded(it) if key < it) => {
+                &other.start
+            }
+            Bound::Excluded(_) => &self.start,
+            _ => &other.start,
+        };
+        let end = match &self.end {
+            Bound::Included(key) if !other.ends_below(key) => &self.end,
+            Bound::Excluded(key) if matches!(&other.end, Bound::Included(it) | Bound::Excluded(it) if key > it) => {
+                &other.end
+            }
+            Bound::Excluded(_) => &self.end,
+            _ => &other.end,
+        };
+        KeyRange { start: start.clone(), end: end.clone() }
+    }
+
+    /// Returns the part that is left to a walk that came to `key`.
+    #[must_use]
+    pub fn beyond(&self, key: &[u8], order: Order) -> KeyRange {
+        let bound = Bound::Excluded(Bytes::copy_from_slice(key));
+        self.intersection(&match order {
+            Order::Ascending => KeyRange { start: bound, end: Bound::Unbounded },
+            Order::Descending => KeyRange { start: Bound::Unbounded, end: bound },
+        })
+    }
+
     /// Says whether `key` lies inside.
     pub fn contains(&self, key: &[u8]) -> bool {
         !self.starts_above(key) && !self.ends_below(key)
@@ -82,6 +115,40 @@ impl KeyRange {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn inside(range: &KeyRange) -> String {
+        let keys = b"abcdefg".iter().filter(|key| range.contains(&[**key])).copied();
+        String::from_utf8(keys.collect()).unwrap()
+    }
+
+    #[test]
+    fn beyond_a_key_is_what_comes_after_it_in_the_order_of_the_walk() {
+        let range = KeyRange::new::<&[u8], _>(b"b".as_slice()..b"f");
+        assert_eq!(inside(&range.beyond(b"d", Order::Ascending)), "e");
+        assert_eq!(inside(&range.beyond(b"d", Order::Descending)), "bc");
+        assert_eq!(inside(&range.beyond(b"a", Order::Ascending)), "bcde");
+        assert_eq!(inside(&range.beyond(b"a", Order::Descending)), "");
+    }
+
+    #[test]
+    fn an_intersection_has_what_lies_in_both() {
+        let bounds = |key: &'static [u8]| [Bound::Included(key), Bound::Excluded(key), Bound::Unbounded];
+        let keys: [&[u8]; 3] = [b"b", b"d", b"e"];
+        let starts = keys.iter().flat_map(|key| bounds(key));
+        let ranges: Vec<KeyRange> = starts
+            .flat_map(|start| {
+                keys.iter()
+                    .flat_map(|key| bounds(key))
+                    .map(move |end| KeyRange::new::<&[u8], _>((start, end)))
+            })
+            .collect();
+        for a in &ranges {
+            for b in &ranges {
+                let both = inside(b).chars().filter(|key| inside(a).contains(*key)).collect::<String>();
+                assert_eq!(inside(&a.intersection(b)), both, "{a:?} {b:?}");
+            }
+        }
+    }
 
     #[test]
     fn prefix_ends_where_the_next_prefix_begins() {

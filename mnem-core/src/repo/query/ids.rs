@@ -4,7 +4,8 @@ use super::plan::{Keys, Look, Lookup, Plan};
 use crate::cid::Cid;
 use crate::repo::entity::link;
 use crate::repo::error::{RepoError, damaged_key};
-use crate::tree::{Cursor, KeyRange, Order, Tree};
+use crate::repo::index::IndexTree;
+use crate::tree::{Entry, KeyRange, Order, Tree};
 
 /// Bytes of an id.
 pub(super) type Id = [u8; 16];
@@ -38,7 +39,7 @@ pub(super) fn candidates(plan: &Plan, map: &Tree) -> Result<Box<dyn Ids>, RepoEr
     let all = |plans: &[Plan]| plans.iter().map(|plan| candidates(plan, map)).collect::<Result<Vec<_>, _>>();
     let ids: Box<dyn Ids> = match &plan.look {
         Look::Nowhere => Box::new(Sorted { ids: Vec::new(), at: 0, sure: true }),
-        Look::Everywhere => Box::new(Walk::new(map.clone(), Vec::new(), plan.decides)),
+        Look::Everywhere => Box::new(Walk::new(Source::Map(map.clone()), Vec::new(), plan.decides)),
         Look::Index(lookup) => from_index(lookup, plan.decides)?,
         Look::Both(plans) => Box::new(Both { of: all(plans)?, decides: plan.decides }),
         Look::Either(plans) => Box::new(Either { of: all(plans)? }),
@@ -48,7 +49,9 @@ pub(super) fn candidates(plan: &Plan, map: &Tree) -> Result<Box<dyn Ids>, RepoEr
 
 fn from_index(lookup: &Lookup, sure: bool) -> Result<Box<dyn Ids>, RepoError> {
     Ok(match &lookup.keys {
-        Keys::Ascending(prefix) => Box::new(Walk::new(lookup.tree.clone(), prefix.clone(), sure)),
+        Keys::Ascending(prefix) => {
+            Box::new(Walk::new(Source::Index(lookup.tree.clone()), prefix.clone(), sure))
+        }
         Keys::Anyhow(ranges) => {
             let mut ids = Vec::new();
             for range in ranges {
@@ -68,23 +71,35 @@ fn id_of(key: &[u8]) -> Result<Id, RepoError> {
     key.last_chunk().copied().ok_or_else(damaged_key)
 }
 
+/// Where ids are walked.
+enum Source {
+    Map(Tree),
+    Index(IndexTree),
+}
+
 /// Keys that begin alike and differ in the id: they ascend as the ids do.
 struct Walk {
-    tree: Tree,
+    source: Source,
     prefix: Vec<u8>,
     sure: bool,
-    cursor: Option<Cursor>,
+    cursor: Option<Box<dyn Iterator<Item = Result<Entry, RepoError>> + Send>>,
     now: Option<Candidate>,
 }
 
 impl Walk {
-    fn new(tree: Tree, prefix: Vec<u8>, sure: bool) -> Walk {
-        Walk { tree, prefix, sure, cursor: None, now: None }
+    fn new(source: Source, prefix: Vec<u8>, sure: bool) -> Walk {
+        Walk { source, prefix, sure, cursor: None, now: None }
     }
 
     fn enter(&mut self, id: &Id) -> Result<(), RepoError> {
         let start = [&*self.prefix, id].concat();
-        self.cursor = Some(self.tree.range(KeyRange::new(start..), Order::Ascending));
+        let range = KeyRange::new(start..);
+        self.cursor = Some(match &self.source {
+            Source::Map(map) => {
+                Box::new(map.range(range, Order::Ascending).map(|entry| entry.map_err(RepoError::from)))
+            }
+            Source::Index(index) => Box::new(index.range(range, Order::Ascending)),
+        });
         self.step()
     }
 
@@ -94,8 +109,10 @@ impl Walk {
         self.now = match inside {
             Some(entry) => {
                 let id = id_of(&entry.key)?;
-                let is_map = self.prefix.is_empty();
-                let version = if is_map { Some(link(self.tree.root(), &entry.value)?) } else { None };
+                let version = match &self.source {
+                    Source::Map(map) => Some(link(map.root(), &entry.value)?),
+                    Source::Index(_) => None,
+                };
                 Some(Candidate { id, sure: self.sure, version })
             }
             None => None,

@@ -14,9 +14,9 @@ use crate::id::NodeId;
 use crate::key::{AdjacencyKey, LabelKey};
 use crate::object::EdgeType;
 use crate::repo::error::RepoError;
-use crate::repo::index::{Index, index_tree};
+use crate::repo::index::{Index, IndexTree};
 use crate::repo::snapshot::Snapshot;
-use crate::tree::{KeyRange, Tree};
+use crate::tree::KeyRange;
 
 /// An index joins another if it has at most this many times as many entries: an entry costs about a seventieth of a
 /// block, an entity a block of its own.
@@ -41,7 +41,7 @@ pub(super) enum Look {
 
 /// A part of an index.
 pub(super) struct Lookup {
-    pub(super) tree: Tree,
+    pub(super) tree: IndexTree,
     pub(super) keys: Keys,
     /// Index and question, for people.
     pub(super) says: String,
@@ -60,7 +60,7 @@ pub(super) enum Keys {
 impl Lookup {
     pub(super) fn count(&self) -> Result<u64, RepoError> {
         match &self.keys {
-            Keys::Ascending(prefix) => Ok(self.tree.count(&KeyRange::prefix(prefix))?),
+            Keys::Ascending(prefix) => self.tree.count(&KeyRange::prefix(prefix)),
             Keys::Anyhow(ranges) => ranges.iter().try_fold(0, |sum, range| Ok(sum + self.tree.count(range)?)),
         }
     }
@@ -69,7 +69,7 @@ impl Lookup {
 /// Plans a question to a state. Each index is looked up once: of a merge that nobody stored, it is made for this.
 pub(super) struct Planner<'a, E> {
     snapshot: &'a Snapshot,
-    trees: BTreeMap<Index, Tree>,
+    trees: BTreeMap<Index, IndexTree>,
     all: u64,
     subject: PhantomData<fn() -> E>,
 }
@@ -208,13 +208,11 @@ impl<'a, E: Subject> Planner<'a, E> {
         })
     }
 
-    fn tree(&mut self, index: Index) -> Result<Tree, RepoError> {
+    fn tree(&mut self, index: Index) -> Result<IndexTree, RepoError> {
         if let Some(tree) = self.trees.get(&index) {
             return Ok(tree.clone());
         }
-        let Snapshot { shared, state, at, .. } = self.snapshot;
-        let at = at.as_ref().expect("a state that holds something has a commit");
-        let tree = index_tree(shared, state, &at.commit, index)?;
+        let tree = self.snapshot.index(index.clone())?;
         self.trees.insert(index, tree.clone());
         Ok(tree)
     }

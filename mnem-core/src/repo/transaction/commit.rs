@@ -149,13 +149,13 @@ impl Transaction {
     fn stage_indexes(&self, commit: &Commit, staged: &Arc<Staged>) -> Result<Vec<Row>, RepoError> {
         let Snapshot { shared, state, .. } = &self.base;
         let mut rows = Vec::new();
-        for index in Index::ALL {
+        for index in Index::kept(&self.schema()?) {
             let edits = KeyEdits::of(
-                index,
+                &index,
                 self.nodes.values().map(Change::versions),
                 self.edges.values().map(Change::versions),
             );
-            rows.extend(index::extend(shared, state, index, (self.base.commit(), commit), edits, staged)?);
+            rows.extend(index::extend(shared, state, &index, (self.base.commit(), commit), edits, staged)?);
         }
         Ok(rows)
     }

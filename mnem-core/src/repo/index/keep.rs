@@ -1,0 +1,118 @@
+//! Keeping indexes: extending them from commit to commit, and building them from a whole map.
+
+use std::sync::Arc;
+
+use super::edits::{KeyEdits, When};
+use super::{Index, rows};
+use crate::cid::Cid;
+use crate::object::Commit;
+use crate::port::{BlockRead, Row};
+use crate::repo::entity;
+use crate::repo::error::RepoError;
+use crate::repo::read::decode;
+use crate::repo::shared::Shared;
+use crate::repo::state::State;
+use crate::staged::Staged;
+use crate::tree::{KeyRange, Order, Tree, TreeError, TreeStore};
+
+/// Extends the index of one commit by `edits` to that of the next, and returns the rows that are missing.
+pub(in crate::repo) fn extend(
+    shared: &Shared,
+    state: &State,
+    index: &Index,
+    (base, commit): (Option<&Commit>, &Commit),
+    edits: KeyEdits<'_>,
+    staged: &Arc<Staged>,
+) -> Result<Vec<Row>, RepoError> {
+    let before = base.map_or(&shared.empty_root, |base| index.source(base));
+    let after = index.source(commit);
+    let named = |source, tree: &Tree| rows::row(&shared.options.namespace, index, source, tree.root());
+    let mut missing = Vec::new();
+    let known = match (rows::find(shared, state, index, before)?, base) {
+        (Some(_), _) if before == after => return Ok(missing),
+        (Some(root), _) => Some(over(state, staged).tree(root)),
+        // A merge has no rows before somebody commits on top of it.
+        (None, Some(base)) => {
+            derive(shared, state, index, base, staged)?.inspect(|tree| missing.push(named(before, tree)))
+        }
+        (None, None) => None,
+    };
+    let tree = match known.map(|tree| tree.mutate(edits.into_edits(), &mut Arc::clone(staged))) {
+        Some(Ok(tree)) => tree,
+        // Of what a row names, parts may have been collected. It is derived: nothing is lost.
+        None | Some(Err(TreeError::Missing { .. })) => build(state, index, after, staged)?,
+        Some(Err(why)) => return Err(why.into()),
+    };
+    if before != after || missing.is_empty() {
+        missing.push(named(after, &tree));
+    }
+    Ok(missing)
+}
+
+/// Extends the index of a parent, where one has it, by what changed since: a merge has one parent at least whose
+/// indexes were written with it.
+pub(super) fn derive(
+    shared: &Shared,
+    state: &State,
+    index: &Index,
+    commit: &Commit,
+    staged: &Arc<Staged>,
+) -> Result<Option<Tree>, RepoError> {
+    for parent in &commit.parents {
+        let Some(parent) = state.block(parent.cid())? else { continue };
+        let parent: Commit = decode(&parent)?;
+        let before = index.source(&parent);
+        let Some(root) = rows::find(shared, state, index, before)? else { continue };
+        let edits = match changed(state, index, before, index.source(commit), staged) {
+            Err(RepoError::Tree(TreeError::Missing { .. })) => continue, // nothing is kept of the parent but itself
+            edits => edits?,
+        };
+        match over(state, staged).tree(root).mutate(edits.into_edits(), &mut Arc::clone(staged)) {
+            Err(TreeError::Missing { .. }) => {}
+            tree => return Ok(Some(tree?)),
+        }
+    }
+    Ok(None)
+}
+
+/// Collects what becomes of an index from one map to another.
+fn changed<'a>(
+    state: &State,
+    index: &'a Index,
+    before: &Cid,
+    after: &Cid,
+    staged: &Arc<Staged>,
+) -> Result<KeyEdits<'a>, RepoError> {
+    let trees = over(state, staged);
+    let mut edits = KeyEdits::new(index);
+    for change in trees.tree(*before).diff(&trees.tree(*after), KeyRange::ALL, Order::Ascending) {
+        let change = change?;
+        for (root, value, when) in [(before, change.before, When::Before), (after, change.after, When::After)]
+        {
+            if let Some(value) = value {
+                edits.entity(staged, &entity::link(root, &value)?, when)?;
+            }
+        }
+    }
+    Ok(edits)
+}
+
+fn over(state: &State, staged: &Arc<Staged>) -> TreeStore {
+    state.trees.over(Arc::clone(staged) as Arc<dyn BlockRead>)
+}
+
+/// Builds an index from the map `source`. Keys are sorted in memory.
+pub(super) fn build(
+    state: &State,
+    index: &Index,
+    source: &Cid,
+    staged: &Arc<Staged>,
+) -> Result<Tree, RepoError> {
+    let trees = over(state, staged);
+    let mut keys = KeyEdits::new(index);
+    for entry in trees.tree(*source).iter() {
+        keys.entity(staged, &entity::link(source, &entry?.value)?, When::After)?;
+    }
+    let entries = keys.into_edits().filter_map(|edit| Some((edit.key, edit.value?)));
+    Ok(trees.build(entries, &mut Arc::clone(staged))?)
+}
