@@ -7,23 +7,35 @@
 use bytes::Bytes;
 
 use crate::bytes::Reader;
+use crate::group::Locator;
 use crate::keys::KEY_BYTES_MAX;
-use crate::memtable::Change;
+use crate::memtable::{Change, Value};
 
 const PUT: u8 = 1;
 const REMOVE: u8 = 2;
+const PLACED: u8 = 3;
 
 /// Lays changes out: kind, length of the key, length of the value, key, value.
 pub(crate) fn encode(changes: &[Change]) -> Vec<u8> {
-    let bytes = |(key, value): &Change| 7 + key.len() + value.as_ref().map_or(0, Bytes::len);
-    let mut out = Vec::with_capacity(changes.iter().map(bytes).sum());
+    let length =
+        |(key, value): &Change| 21 + key.len() + value.as_ref().and_then(Value::bytes).map_or(0, Bytes::len);
+    let mut out = Vec::with_capacity(changes.iter().map(length).sum());
     for (key, value) in changes {
-        out.push(if value.is_some() { PUT } else { REMOVE });
+        let place;
+        let (kind, value): (u8, &[u8]) = match value {
+            None => (REMOVE, &[]),
+            Some(Value::Bytes(bytes)) => (PUT, bytes),
+            Some(Value::Block(block)) => (PUT, block.bytes()),
+            Some(Value::Placed(locator)) => {
+                place = locator.encode();
+                (PLACED, &place)
+            }
+        };
+        out.push(kind);
         out.extend(u16::try_from(key.len()).expect("keys are bounded").to_le_bytes());
-        let length = value.as_ref().map_or(0, Bytes::len);
-        out.extend(u32::try_from(length).expect("values are bounded").to_le_bytes());
+        out.extend(u32::try_from(value.len()).expect("values are bounded").to_le_bytes());
         out.extend_from_slice(key);
-        out.extend_from_slice(value.as_deref().unwrap_or_default());
+        out.extend_from_slice(value);
     }
     out
 }
@@ -40,9 +52,10 @@ pub(crate) fn decode(raw: Vec<u8>) -> Option<Vec<Change>> {
         let key = reader.take(key_bytes).filter(|key| (1..=KEY_BYTES_MAX).contains(&key.len()))?;
         let value = reader.take(value_bytes)?;
         let value = match u8::try_from(kind).ok()? {
-            PUT if value.is_empty() => Some(Bytes::new()),
-            PUT => Some(raw.slice_ref(value)),
+            PUT if value.is_empty() => Some(Value::Bytes(Bytes::new())),
+            PUT => Some(Value::Bytes(raw.slice_ref(value))),
             REMOVE if value.is_empty() => None,
+            PLACED => Some(Value::Placed(Locator::decode(value)?)),
             _ => return None,
         };
         changes.push((key.into(), value));
@@ -57,17 +70,21 @@ mod tests {
     #[test]
     fn changes_round_trip_and_cut_ones_are_refused() {
         let changes: Vec<Change> = vec![
-            (b"a".as_slice().into(), Some(Bytes::from_static(b"value"))),
-            (b"b".as_slice().into(), Some(Bytes::new())),
+            (b"a".as_slice().into(), Some(Value::Bytes(Bytes::from_static(b"value")))),
+            (b"b".as_slice().into(), Some(Value::Bytes(Bytes::new()))),
             (b"c".as_slice().into(), None),
+            (
+                b"d".as_slice().into(),
+                Some(Value::Placed(Locator { granule: 64, granules: 2, slot: 3, crc: 4 })),
+            ),
         ];
         let encoded = encode(&changes);
         assert_eq!(decode(encoded.clone()), Some(changes));
         for cut in 1..encoded.len() {
-            let whole = [13, 21].contains(&cut);
+            let whole = [13, 21, 29].contains(&cut);
             assert_eq!(decode(encoded[..cut].to_vec()).is_some(), whole, "cut at {cut}");
         }
-        assert_eq!(decode(vec![3, 1, 0, 0, 0, 0, 0, b'k']), None, "an unknown kind");
+        assert_eq!(decode(vec![4, 1, 0, 0, 0, 0, 0, b'k']), None, "an unknown kind");
         assert_eq!(decode(vec![1, 0, 0, 0, 0, 0, 0]), None, "an empty key");
     }
 }

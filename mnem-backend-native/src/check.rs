@@ -10,12 +10,12 @@ use crate::view::row_value;
 
 impl StorageEngine {
     /// Reads all that the last checkpoint holds: every index page, every block against its CID, every row; and compares the
-    /// map of used pages with what is reachable. Writers wait meanwhile.
+    /// map of used pages with what is reachable. Checkpoints wait meanwhile.
     pub fn check(&self) -> Result<(), Fault> {
         let inner = &self.inner;
-        let writer = inner.writer();
+        let state = inner.maintenance();
         let tip = inner.tip();
-        let superblock = &writer.superblock;
+        let superblock = &state.superblock;
         let mut keys = 0;
         let mut last: Option<Vec<u8>> = None;
         let damaged = |what| inner.data.corrupt(what, format_args!("checkpoint {}", superblock.generation));
@@ -33,7 +33,8 @@ impl StorageEngine {
             } else if keys::is_head(key) {
                 keys::parse_head(key).map(|_| ()).ok_or_else(|| damaged("the key of a head"))
             } else {
-                row_value(&inner.data, value)?.map(|_| ()).ok_or_else(|| damaged("a row"))
+                let locator = crate::view::locator(&inner.data, value)?;
+                row_value(&inner.data, &locator)?.map(|_| ()).ok_or_else(|| damaged("a row"))
             }
         })?;
         let mut used = reachable(&inner.data, superblock.root)?;

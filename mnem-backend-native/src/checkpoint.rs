@@ -5,255 +5,336 @@
 //! Invariants
 //!  C1  Nothing that a valid superblock or a reader reaches is written over.
 //!  C2  A superblock is written only after all that it reaches, and the log before its position, is synced.
-//!  C3  What fails before the superblock is written changes nothing: the next attempt begins anew.
+//!  C3  What fails before the superblock is written changes nothing: the next attempt begins anew with the same changes.
 //!
-//! Used by: `engine`, `recovery`. Runs under the writer's lock; readers go on.
+//! Used by: `engine`, `background`, `recovery`. One at a time, under the lock of [`Maintenance`]; writers and readers go on.
+//! Lock order: maintenance, writer.
 
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
-use bytes::Bytes;
 use mnem_core::port::Fault;
 
-use crate::bytes::{align_up, wide};
+use crate::bytes::wide;
 use crate::data::DataFile;
-use crate::engine::{Inner, Writer};
-use crate::group::{Draft, GRANULE_BYTES, GroupKind, LOCATOR_BYTES, Locator};
-use crate::index::{self, Merge, Merged};
+use crate::engine::Inner;
+use crate::group::{GroupKind, LOCATOR_BYTES, Locator};
+use crate::groups::{Groups, Loose};
+use crate::index::{self, Merge, Node, Sink};
 use crate::keys::{self, Key};
-use crate::memtable::Memtable;
-use crate::options::StorageOptions;
+use crate::memtable::{Memtable, Value};
 use crate::page::{PAGE_SIZE, PageId};
-use crate::space::{Allocator, PageMap, map_pages};
-use crate::superblock::{Root, SpaceRun, Superblock};
+use crate::space::{Counts, PageMap};
+use crate::superblock::{Pointer, Root, SpaceRun, Superblock};
 use crate::view::{Tip, Version, locator};
 use crate::wal::Lsn;
 
 const PAGE_BYTES: u64 = PAGE_SIZE as u64;
-const GRANULES_PER_PAGE: u64 = PAGE_BYTES / GRANULE_BYTES;
 
-/// Groups are written in runs of this many pages, where there is room.
+/// Index pages are written in runs of this many, where there is room.
 const RUN_PAGES: u64 = 64;
 
-/// A group has at most so many values.
-const GROUP_VALUES_MAX: usize = 4096;
+/// What only checkpoints touch.
+#[derive(Debug)]
+pub(crate) struct Maintenance {
+    /// The newest one that is durable.
+    pub(crate) superblock: Superblock,
+    /// Pages of the generation before it.
+    pub(crate) previous: PageMap,
+    /// Older versions that somebody may still read, and their pages.
+    read: Vec<(Weak<Version>, PageMap)>,
+    /// What is frozen, if anything is.
+    cut: Option<Cut>,
+    /// Values in each page. Counted when the first one goes, kept up from then on.
+    counts: Option<Counts>,
+}
 
-/// A value on its way into a group.
-struct Value {
+/// Where in the log the changes end that a checkpoint takes.
+#[derive(Clone, Copy, Debug)]
+struct Cut {
     lsn: Lsn,
-    key: Key,
-    bytes: Bytes,
+    chain: u32,
+    txn: u64,
+    epoch: u32,
+    segment: Lsn,
 }
 
-/// What a batch of changes asks of the pages.
-#[derive(Default)]
-struct Batch {
-    blocks: Vec<Value>,
-    rows: Vec<Value>,
-    edits: Vec<(Key, Option<Vec<u8>>)>,
-}
-
-/// Moves everything from memory into the pages.
-pub(crate) fn checkpoint(inner: &Inner, writer: &mut Writer) -> Result<(), Fault> {
-    writer.wal.refuse_if_poisoned()?;
-    let tip = inner.tip();
-    if tip.version.table.is_empty() {
-        return Ok(());
+impl Maintenance {
+    pub(crate) fn new(superblock: Superblock, previous: PageMap) -> Maintenance {
+        Maintenance { superblock, previous, read: Vec::new(), cut: None, counts: None }
     }
-    writer.read.retain(|(version, _)| version.strong_count() > 0);
-    let made = make(inner, writer, &tip)?;
-    let superblock = made.superblock;
-    commit(&inner.data, writer, &superblock)?;
-    // Readers of the old version keep its pages.
-    writer.read.push((Arc::downgrade(&tip.version), tip.version.used.clone()));
-    writer.previous = PageMap::clone(&tip.version.used);
-    writer.superblock = superblock;
-    writer.table_bytes = 0;
-    writer.wal.release(superblock.lsn);
-    let used = Arc::new(made.used);
-    let version = Version { root: superblock.root, used: used.clone(), table: Memtable::default() };
-    inner.publish(Tip { lsn: tip.lsn, heads: tip.heads.clone(), version: Arc::new(version) });
+}
+
+/// Moves everything from memory into the pages that was there when it began.
+pub(crate) fn checkpoint(inner: &Inner, state: &mut Maintenance) -> Result<(), Fault> {
+    inner.health.check()?;
+    if state.cut.is_none() {
+        state.cut = freeze(inner, state);
+    }
+    let Some(cut) = state.cut else { return Ok(()) };
+    let version = inner.tip().version.clone();
+    let made = match make(inner, state, cut, &version) {
+        Ok(made) => made,
+        Err(error) => {
+            settle_space(inner, state, &version.used);
+            return Err(error);
+        }
+    };
+    // Else it would count as one that somebody reads.
+    drop(version);
+    write_superblock(inner, cut, &made.superblock)?;
+    install(inner, state, made);
     inner.counters.checkpoints.add(1);
-    drop(tip);
-    cut_tail(inner, writer, &used);
     Ok(())
+}
+
+/// Sets aside what is in memory, and begins a new table for what is committed from now on.
+fn freeze(inner: &Inner, state: &mut Maintenance) -> Option<Cut> {
+    let writer = inner.writer();
+    let tip = inner.tip();
+    let old = &tip.version;
+    if old.table.is_empty() {
+        return None;
+    }
+    let frozen = Some(old.table.clone());
+    let version = Version { root: old.root, used: old.used.clone(), frozen, table: Arc::default() };
+    retire(inner, state, old);
+    inner.publish(Tip { lsn: tip.lsn, heads: tip.heads.clone(), version: Arc::new(version) });
+    inner.begin_pending();
+    let wal = &writer.wal;
+    Some(Cut {
+        lsn: wal.position(),
+        chain: wal.chain(),
+        txn: wal.txn(),
+        epoch: wal.epoch(),
+        segment: wal.segment_start(),
+    })
+}
+
+/// Readers of an old version keep its pages, and those that its table refers to.
+fn retire(inner: &Inner, state: &mut Maintenance, version: &Arc<Version>) {
+    let mut used = PageMap::clone(&version.used);
+    inner.space.add_ahead(&mut used);
+    state.read.push((Arc::downgrade(version), used));
+}
+
+/// Lets pages be handed out that nobody needs any more, and gives the end of the file back.
+fn settle_space(inner: &Inner, state: &mut Maintenance, used: &PageMap) {
+    state.read.retain(|(version, _)| version.strong_count() > 0);
+    let mut busy = used.clone();
+    busy.unite(&state.previous);
+    state.read.iter().for_each(|(_, used)| busy.unite(used));
+    inner.space.reset(busy, |end| {
+        // A longer file than needed does no harm.
+        if inner.data.file.len().is_ok_and(|length| length > end * PAGE_BYTES) {
+            let _ = inner.data.file.set_len(end * PAGE_BYTES);
+        }
+    });
 }
 
 struct Made {
     superblock: Superblock,
     used: PageMap,
+    lsn: Lsn,
+    counts: Option<Counts>,
 }
 
 /// Writes groups, index and map. Nothing of it counts yet.
-fn make(inner: &Inner, writer: &Writer, tip: &Tip) -> Result<Made, Fault> {
+fn make(inner: &Inner, state: &mut Maintenance, cut: Cut, version: &Version) -> Result<Made, Fault> {
     let data = &inner.data;
-    let old = &writer.superblock;
+    let old = &state.superblock;
     let generation = old.generation + 1;
-    let mut busy = PageMap::clone(&tip.version.used);
-    busy.unite(&writer.previous);
-    writer.read.iter().for_each(|(_, used)| busy.unite(used));
-    let mut allocator = Allocator::new(busy);
-    let mut batch = collect(data, tip)?;
-    let mut groups = Groups { inner, generation, pages: Vec::new(), run: None };
-    let mut edits = std::mem::take(&mut batch.edits);
+    let frozen = version.frozen.as_ref().expect("a cut has what was frozen");
+    let batch = collect(data, old.root, frozen)?;
+    let mut edits = batch.edits;
+    let mut groups = Groups::new(data, &inner.space, &inner.options, generation, None);
     for (kind, values) in [(GroupKind::Blocks, batch.blocks), (GroupKind::Rows, batch.rows)] {
-        groups.write_all(kind, values, &inner.options, &mut allocator, &mut edits)?;
+        groups.write_all(kind, values, |key, place| edits.push((key, Some(place.encode().to_vec()))))?;
     }
-    groups.close(&mut allocator)?;
-    let group_pages = groups.pages;
+    inner.counters.checkpoint_bytes.add(groups.close()?);
     edits.sort_unstable_by(|one, other| one.0.cmp(&other.0));
-    let mut merged = Merge::new(data, &mut allocator, data.store, generation).run(old.root, &edits)?;
-    write_pages(inner, &mut merged)?;
-    let mut used = if merged.displaced > 0 {
-        reachable(data, merged.root)?
-    } else {
-        let mut used = PageMap::clone(&tip.version.used);
-        let space = old.space.page.0..old.space.page.0 + u64::from(old.space.pages);
-        space.for_each(|page| used.remove(PageId(page)));
-        merged.dropped.iter().for_each(|page| used.remove(*page));
-        group_pages.into_iter().for_each(|pages| used.insert(pages));
-        merged.pages.iter().for_each(|page| used.insert(page.at.page.0..page.at.page.0 + 1));
-        used
-    };
-    let space = write_map(inner, &mut allocator, &mut used)?;
+    let mut pages =
+        IndexPages { inner, run: 0..0, bytes: Vec::new(), written: Vec::new(), displaced: Vec::new() };
+    let merged = Merge::new(data, &mut pages, data.store, generation).run(old.root, &edits)?;
+    pages.close()?;
+    let mut used = PageMap::clone(&version.used);
+    let space = old.space.page.0..old.space.page.0 + u64::from(old.space.pages);
+    space.for_each(|page| used.remove(PageId(page)));
+    merged.dropped.iter().for_each(|page| used.remove(*page));
+    pages.written.iter().for_each(|page| used.insert(page.0..page.0 + 1));
+    let counts = count(data, state, &mut used, &edits, &pages.displaced)?;
+    let old = &state.superblock;
+    let space = write_map(inner, &mut used)?;
     let superblock = Superblock {
         id: old.id,
         generation,
-        epoch: writer.wal.epoch(),
-        chain: writer.wal.chain(),
-        lsn: writer.wal.position(),
-        segment: writer.wal.segment_start(),
-        txn: writer.wal.txn(),
+        epoch: cut.epoch,
+        chain: cut.chain,
+        lsn: cut.lsn,
+        segment: cut.segment,
+        txn: cut.txn,
         file_pages: used.end(),
         keys: old.keys + merged.added_keys - merged.removed_keys,
         root: merged.root,
         space,
     };
-    // Pages that are read next: the ones just written.
-    merged.pages.into_iter().for_each(|page| data.keep(page.at, page.node));
-    Ok(Made { superblock, used })
+    Ok(Made { superblock, used, lsn: cut.lsn, counts })
+}
+
+/// Marks the pages of values that came as used, and those that no value is left in as free. Returns the new counts.
+fn count(
+    data: &DataFile,
+    state: &mut Maintenance,
+    used: &mut PageMap,
+    edits: &[(Key, Option<Vec<u8>>)],
+    displaced: &[Locator],
+) -> Result<Option<Counts>, Fault> {
+    let placed =
+        edits.iter().filter_map(|(_, value)| Locator::decode(value.as_deref()?)).map(|at| pages(&at));
+    let mut counts = match state.counts.take() {
+        Some(counts) => counts,
+        None if displaced.is_empty() => {
+            placed.for_each(|pages| used.insert(pages));
+            return Ok(None);
+        }
+        None => counts_of(data, state.superblock.root)?,
+    };
+    // What comes first: it may lie beside what goes.
+    placed.clone().for_each(|pages| counts.add(pages));
+    displaced.iter().for_each(|at| counts.remove(pages(at), |page| used.remove(page)));
+    placed.for_each(|pages| used.insert(pages));
+    Ok(Some(counts))
+}
+
+/// Returns the pages that a value lies in.
+pub(crate) fn pages(at: &Locator) -> Range<u64> {
+    let range = at.range();
+    range.start / PAGE_BYTES..range.end.div_ceil(PAGE_BYTES)
 }
 
 /// Makes everything durable that the superblock reaches, then the superblock. From the first failed sync on, nothing is
 /// known of what is on the disk.
-fn commit(data: &DataFile, writer: &mut Writer, superblock: &Superblock) -> Result<(), Fault> {
-    writer.wal.sync()?;
-    let sync = |writer: &mut Writer| {
-        data.file.sync_data().map_err(|error| {
-            writer.wal.poison("sync");
-            data.fault("sync", error)
-        })
-    };
-    sync(writer)?;
+fn write_superblock(inner: &Inner, cut: Cut, superblock: &Superblock) -> Result<(), Fault> {
+    inner.writer().wal.sync_to(cut.lsn)?;
+    inner.data.sync()?;
     let slot = Superblock::slot_offset(superblock.generation);
-    data.write(slot, &superblock.encode()).inspect_err(|_| writer.wal.poison("write"))?;
-    sync(writer)
+    inner.data.write(slot, &superblock.encode()).inspect_err(|_| inner.health.fail("write"))?;
+    inner.data.sync()
+}
+
+/// From now on the new superblock counts.
+fn install(inner: &Inner, state: &mut Maintenance, made: Made) {
+    let used = Arc::new(made.used);
+    {
+        let mut writer = inner.writer();
+        let tip = inner.tip();
+        let table = tip.version.table.clone();
+        let version = Version { root: made.superblock.root, used: used.clone(), frozen: None, table };
+        retire(inner, state, &tip.version);
+        let mut previous = PageMap::clone(&tip.version.used);
+        inner.space.add_ahead(&mut previous);
+        state.previous = previous;
+        inner.publish(Tip { lsn: tip.lsn, heads: tip.heads.clone(), version: Arc::new(version) });
+        writer.wal.release(made.superblock.segment);
+    }
+    state.superblock = made.superblock;
+    state.counts = made.counts;
+    state.cut = None;
+    inner.space.covered(made.lsn);
+    settle_space(inner, state, &used);
+}
+
+/// What a batch of changes asks of the pages.
+#[derive(Default)]
+struct Batch {
+    blocks: Vec<Loose>,
+    rows: Vec<Loose>,
+    edits: Vec<(Key, Option<Vec<u8>>)>,
 }
 
 /// Sorts out what the changes of each key come to.
-fn collect(data: &DataFile, tip: &Tip) -> Result<Batch, Fault> {
+fn collect(data: &DataFile, root: Option<Root>, table: &Memtable) -> Result<Batch, Fault> {
     let mut batch = Batch::default();
-    for (key, entries) in tip.version.table.all() {
+    let (mut blocks, mut rows) = (Vec::new(), Vec::new());
+    for (key, entries) in table.all() {
         let was_deleted = entries.iter().any(|entry| entry.value.is_none());
         let last = entries.into_iter().next_back().expect("a key in the table has changed");
-        let Some(bytes) = last.value else {
+        let Some(value) = last.value else {
             batch.edits.push((key, None));
             continue;
         };
         if keys::is_head(&key) {
             batch.edits.push((key, Some(Vec::new())));
-        } else if !keys::is_block(&key) {
-            batch.rows.push(Value { lsn: last.lsn, key, bytes });
-        } else if was_deleted || index::get(data, tip.version.root, &key)?.is_none() {
-            // A block that was deleted in between takes its new place, wherever the old one was.
-            batch.blocks.push(Value { lsn: last.lsn, key, bytes });
+            continue;
+        }
+        // A block that was deleted in between takes its new place, wherever the old one was.
+        let is_new = !keys::is_block(&key) || was_deleted || index::get(data, root, &key, |_| ())?.is_none();
+        match value {
+            _ if !is_new => {}
+            Value::Placed(place) => batch.edits.push((key, Some(place.encode().to_vec()))),
+            Value::Block(block) => blocks.push((last.lsn, Loose { key, bytes: block.bytes().clone() })),
+            Value::Bytes(bytes) if keys::is_block(&key) => blocks.push((last.lsn, Loose { key, bytes })),
+            Value::Bytes(bytes) => rows.push((last.lsn, Loose { key, bytes })),
         }
     }
     // What was committed together lies together.
-    batch.blocks.sort_by_key(|value| value.lsn);
-    batch.rows.sort_by_key(|value| value.lsn);
+    for (from, to) in [(blocks, &mut batch.blocks), (rows, &mut batch.rows)] {
+        let mut from = from;
+        from.sort_by_key(|(lsn, _)| *lsn);
+        to.extend(from.into_iter().map(|(_, value)| value));
+    }
     Ok(batch)
 }
 
-/// Writes groups one behind the other into runs of pages.
-struct Groups<'a> {
+/// Takes pages of the index, and writes neighbours together.
+struct IndexPages<'a> {
     inner: &'a Inner,
-    generation: u64,
-    /// Pages that are written.
-    pages: Vec<Range<u64>>,
-    run: Option<Run>,
-}
-
-struct Run {
-    pages: Range<u64>,
+    /// What is left of the run that is being filled.
+    run: Range<u64>,
     bytes: Vec<u8>,
+    written: Vec<PageId>,
+    displaced: Vec<Locator>,
 }
 
-impl Groups<'_> {
-    fn write_all(
-        &mut self,
-        kind: GroupKind,
-        values: Vec<Value>,
-        options: &StorageOptions,
-        allocator: &mut Allocator,
-        edits: &mut Vec<(Key, Option<Vec<u8>>)>,
-    ) -> Result<(), Fault> {
-        let mut group: Vec<Value> = Vec::new();
-        let mut bytes = 0;
-        for value in values {
-            let is_full = bytes + value.bytes.len() > options.group_bytes || group.len() == GROUP_VALUES_MAX;
-            if is_full && !group.is_empty() {
-                self.write(kind, std::mem::take(&mut group), options, allocator, edits)?;
-                bytes = 0;
-            }
-            bytes += value.bytes.len();
-            group.push(value);
+impl Sink for IndexPages<'_> {
+    fn take(&mut self) -> PageId {
+        if self.run.is_empty() {
+            self.run = self.inner.space.take(1, RUN_PAGES);
         }
-        if group.is_empty() { Ok(()) } else { self.write(kind, group, options, allocator, edits) }
+        self.run.start += 1;
+        PageId(self.run.start - 1)
     }
 
-    fn write(
-        &mut self,
-        kind: GroupKind,
-        group: Vec<Value>,
-        options: &StorageOptions,
-        allocator: &mut Allocator,
-        edits: &mut Vec<(Key, Option<Vec<u8>>)>,
-    ) -> Result<(), Fault> {
-        let values: Vec<(u8, Bytes)> =
-            group.iter().map(|value| (value.key[0], value.bytes.clone())).collect();
-        let draft = Draft::new(kind, &values, options.compression);
-        let granules = draft.granules();
-        let needed = u64::from(granules) * GRANULE_BYTES;
-        let is_too_long =
-            |run: &Run| wide(run.bytes.len()) + needed > (run.pages.end - run.pages.start) * PAGE_BYTES;
-        if self.run.as_ref().is_some_and(is_too_long) {
-            self.close(allocator)?;
-        }
-        let run = self.run.get_or_insert_with(|| {
-            let least = align_up(needed, PAGE_BYTES) / PAGE_BYTES;
-            Run { pages: allocator.take(least, least.max(RUN_PAGES)), bytes: Vec::new() }
-        });
-        let granule = run.pages.start * GRANULES_PER_PAGE + wide(run.bytes.len()) / GRANULE_BYTES;
-        let crc = draft.place(self.inner.data.store, granule, self.generation, &mut run.bytes);
-        for (slot, value) in (0..).zip(group) {
-            let locator = Locator { granule, granules, slot, crc };
-            edits.push((value.key, Some(locator.encode().to_vec())));
+    fn write(&mut self, at: Pointer, node: Node) -> Result<(), Fault> {
+        self.bytes.extend_from_slice(node.image());
+        self.written.push(at.page);
+        // It is read next: it was changed just now.
+        self.inner.data.keep(at, node);
+        if self.run.is_empty() { self.flush() } else { Ok(()) }
+    }
+
+    fn displaced(&mut self, value: &[u8]) {
+        // A head has no value that takes room.
+        self.displaced.extend(Locator::decode(value));
+    }
+}
+
+impl IndexPages<'_> {
+    /// Writes the pages that were taken since the last time, which are neighbours.
+    fn flush(&mut self) -> Result<(), Fault> {
+        if !self.bytes.is_empty() {
+            let start = self.run.start * PAGE_BYTES - wide(self.bytes.len());
+            write_run(self.inner, start / PAGE_BYTES, &self.bytes)?;
+            self.bytes.clear();
         }
         Ok(())
     }
 
-    /// Writes the run that is being filled, and gives back what it does not need.
-    fn close(&mut self, allocator: &mut Allocator) -> Result<(), Fault> {
-        let Some(mut run) = self.run.take() else { return Ok(()) };
-        let pages = align_up(wide(run.bytes.len()), PAGE_BYTES) / PAGE_BYTES;
-        let end = run.pages.start + pages;
-        if end < run.pages.end {
-            allocator.give_back(end);
+    fn close(&mut self) -> Result<(), Fault> {
+        self.flush()?;
+        if !self.run.is_empty() {
+            self.inner.space.give_back(self.run.clone());
         }
-        run.bytes.resize(usize::try_from(pages * PAGE_BYTES).expect("a run is bounded"), 0);
-        write_run(self.inner, run.pages.start, &run.bytes)?;
-        self.pages.push(run.pages.start..end);
         Ok(())
     }
 }
@@ -263,27 +344,11 @@ fn write_run(inner: &Inner, page: u64, bytes: &[u8]) -> Result<(), Fault> {
     inner.data.write(page * PAGE_BYTES, bytes)
 }
 
-/// Writes the pages of the index, neighbours together.
-fn write_pages(inner: &Inner, merged: &mut Merged) -> Result<(), Fault> {
-    merged.pages.sort_unstable_by_key(|page| page.at.page);
-    let mut pages = merged.pages.iter().peekable();
-    while let Some(first) = pages.next() {
-        let mut bytes = first.image.to_vec();
-        let mut next = first.at.page.0 + 1;
-        while let Some(page) = pages.next_if(|page| page.at.page.0 == next && wide(bytes.len()) < 1 << 20) {
-            bytes.extend_from_slice(&page.image);
-            next += 1;
-        }
-        write_run(inner, first.at.page.0, &bytes)?;
-    }
-    Ok(())
-}
-
 /// Writes the map of used pages, its own among them.
-fn write_map(inner: &Inner, allocator: &mut Allocator, used: &mut PageMap) -> Result<SpaceRun, Fault> {
-    let pages = map_pages(allocator.end());
-    let run = allocator.take(pages, pages);
+fn write_map(inner: &Inner, used: &mut PageMap) -> Result<SpaceRun, Fault> {
+    let run = inner.space.take_map();
     used.insert(run.clone());
+    let pages = run.end - run.start;
     let mut bytes = used.to_bytes(used.end());
     bytes.resize(usize::try_from(pages * PAGE_BYTES).expect("a map fits memory"), 0);
     write_run(inner, run.start, &bytes)?;
@@ -292,28 +357,34 @@ fn write_map(inner: &Inner, allocator: &mut Allocator, used: &mut PageMap) -> Re
     Ok(SpaceRun { page: PageId(run.start), pages, crc })
 }
 
-/// Returns the pages that an index reaches, itself included. Goes through all of it: only after something was removed or
-/// replaced, as no count of what lies in a page is kept.
-pub(crate) fn reachable(data: &DataFile, root: Option<Root>) -> Result<PageMap, Fault> {
-    let mut used = PageMap::of_slots();
-    let mut pages = Vec::new();
-    index::for_each_value(data, root, &mut |at| pages.push(at.page.0), &mut |_, value| {
+/// Counts the values in each page that an index reaches.
+fn counts_of(data: &DataFile, root: Option<Root>) -> Result<Counts, Fault> {
+    let mut counts = Counts::default();
+    index::for_each_value(data, root, &mut |_| {}, &mut |_, value| {
         if value.len() == LOCATOR_BYTES {
-            let range = locator(data, value)?.range();
-            used.insert(range.start / PAGE_BYTES..range.end.div_ceil(PAGE_BYTES));
+            counts.add(pages(&locator(data, value)?));
         }
         Ok(())
     })?;
-    pages.into_iter().for_each(|page| used.insert(page..page + 1));
+    Ok(counts)
+}
+
+/// Returns the pages that an index reaches, and the superblock slots. Goes through all of it: for checks.
+pub(crate) fn reachable(data: &DataFile, root: Option<Root>) -> Result<PageMap, Fault> {
+    let mut used = PageMap::of_slots();
+    let mut nodes = Vec::new();
+    index::for_each_value(data, root, &mut |at| nodes.push(at.page.0), &mut |_, value| {
+        if value.len() == LOCATOR_BYTES {
+            used.insert(pages(&locator(data, value)?));
+        }
+        Ok(())
+    })?;
+    nodes.into_iter().for_each(|page| used.insert(page..page + 1));
     Ok(used)
 }
 
-/// Gives the end of the file back, as far as neither superblock nor any reader reaches it.
-fn cut_tail(inner: &Inner, writer: &Writer, used: &PageMap) {
-    let read = writer.read.iter().filter(|(version, _)| version.strong_count() > 0);
-    let end = read.map(|(_, used)| used.end()).fold(used.end().max(writer.previous.end()), u64::max);
-    // A longer file than needed does no harm.
-    if inner.data.file.len().is_ok_and(|length| length > end * PAGE_BYTES) {
-        let _ = inner.data.file.set_len(end * PAGE_BYTES);
-    }
+/// Sets free what an open store may use, once it is known what is in it.
+pub(crate) fn begin_space(inner: &Inner, state: &mut Maintenance) {
+    let used = inner.tip().version.used.clone();
+    settle_space(inner, state, &used);
 }

@@ -6,14 +6,16 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use mnem_core::port::Fault;
-use mnem_vfs::{VfsFile, VfsFileExt};
+use mnem_core::{Block, Cid};
+use mnem_vfs::{Advice, VfsFile, VfsFileExt};
 
 use crate::bytes::StoreId;
 use crate::group::{GROUP_BYTES_MAX, Group, Locator};
+use crate::health::Health;
 use crate::index::{Node, Nodes};
 use crate::metrics::Counters;
 use crate::page::{PAGE_SIZE, Page, PageId};
@@ -30,6 +32,9 @@ pub(crate) struct DataFile {
     pub(crate) store: StoreId,
     pub(crate) pool: BufferPool,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) health: Arc<Health>,
+    /// Held while the file is synced.
+    pub(crate) syncing: Mutex<()>,
 }
 
 impl DataFile {
@@ -52,6 +57,18 @@ impl DataFile {
         self.file.write_all_at(bytes, offset).map_err(|error| self.fault("write", error))
     }
 
+    /// Makes everything durable that was written before. One at a time: an error of the system is told once, and whoever
+    /// comes next must find the store poisoned by then.
+    pub(crate) fn sync(&self) -> Result<(), Fault> {
+        let _syncing = self.syncing.lock().unwrap_or_else(PoisonError::into_inner);
+        self.health.check()?;
+        self.counters.data_syncs.add(1);
+        self.file.sync_data().map_err(|error| {
+            self.health.fail("sync");
+            self.fault("sync", error)
+        })
+    }
+
     fn look_up(&self, key: &FrameKey) -> Option<Frame> {
         let frame = self.pool.get(key);
         let counter = if frame.is_some() { &self.counters.pool_hits } else { &self.counters.pool_misses };
@@ -68,15 +85,38 @@ impl DataFile {
         group.value(locator.slot).ok_or_else(|| self.damaged(locator, what))
     }
 
-    /// The same for a caller who proves the value by its hash: damage beside it does no harm.
-    pub(crate) fn value_to_prove(&self, locator: &Locator, what: &'static str) -> Result<Bytes, Fault> {
-        let group = self.group(locator, what)?;
-        group.value(locator.slot).ok_or_else(|| self.damaged(locator, what))
+    /// Reads a block and proves that it is what its name says. Damage beside it in its group does no harm.
+    pub(crate) fn block(&self, locator: &Locator, cid: &Cid) -> Result<Block, Fault> {
+        const WHAT: &str = "a block";
+        // Twice: what was read may have been damaged in memory since.
+        for _ in 0..2 {
+            if let Some(block) = self.group(locator, WHAT)?.block(locator.slot, cid) {
+                return Ok(block);
+            }
+            self.pool.remove(&group_key(locator));
+        }
+        Err(self.damaged(locator, WHAT))
     }
 
-    /// Forgets a group that turned out wrong although it had passed its checks.
-    pub(crate) fn forget(&self, locator: &Locator) {
-        self.pool.remove(&group_key(locator));
+    /// Asks the system to fetch the groups at these places, as far as they are not in memory.
+    pub(crate) fn prefetch(&self, locators: impl Iterator<Item = Locator>) {
+        let mut last = None;
+        for locator in locators {
+            let range = locator.range();
+            if last != Some(locator.granule) && !self.pool.contains(&group_key(&locator)) {
+                // A hint: what it fails to fetch is read later.
+                let _ = self.file.advise(Advice::WillNeed, range);
+            }
+            last = Some(locator.granule);
+        }
+    }
+
+    /// Returns a group that is in memory.
+    pub(crate) fn group_in_memory(&self, locator: &Locator) -> Option<Arc<Group>> {
+        match self.pool.get(&group_key(locator)) {
+            Some(Frame::Group(group)) => Some(group),
+            _ => None,
+        }
     }
 
     pub(crate) fn damaged(&self, locator: &Locator, what: &'static str) -> Fault {

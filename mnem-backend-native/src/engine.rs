@@ -6,27 +6,31 @@
 //! Invariants
 //!  H1  What is published was appended, and synced if its policy wants it: no reader sees what a failed sync may lose.
 //!  H2  Requests are judged in the order in which they are logged, each after the effects of those before it.
-//!  H3  No lock that readers take is held across I/O. Lock order: writer, queue, collection, tip.
+//!  H3  No lock that readers take is held across I/O. Lock order: maintenance, writer, queue, collection.
 //!
 //! Used by: `ports`, `snapshot`. Threads: any.
 
 use std::fmt;
 use std::mem;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
+use std::ops::Deref;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use arc_swap::{ArcSwap, Guard};
 use mnem_core::collection::Collection;
 use mnem_core::port::{Fault, LeaseId, LeaseKeeper, StoreError};
 
+use crate::background;
 use crate::changes;
-use crate::checkpoint::checkpoint;
+use crate::checkpoint::{Maintenance, checkpoint};
 use crate::data::DataFile;
+use crate::health::Health;
 use crate::metrics::{Counters, StorageMetrics};
-use crate::options::{StorageOptions, WalCommitPolicy};
+use crate::options::{MaintenancePolicy, StorageOptions, WalCommitPolicy};
 use crate::plan::{Answer, Planner, Request};
 use crate::recovery::RecoveryReport;
-use crate::space::PageMap;
-use crate::superblock::Superblock;
-use crate::view::{Tip, Version};
+use crate::space::Space;
+use crate::view::Tip;
 use crate::wal::{Body, Lsn, Wal};
 
 /// So many bytes of blocks and rows are written with one flush, if more wait.
@@ -36,33 +40,55 @@ const FLUSH_BYTES_MAX: usize = 8 << 20;
 /// one, and the last snapshot and lease, is gone.
 #[derive(Clone)]
 pub struct StorageEngine {
-    pub(crate) inner: Arc<Inner>,
+    pub(crate) inner: Arc<Handle>,
+}
+
+/// What users of an open store share: when the last one is gone, the store is closed.
+pub(crate) struct Handle(Arc<Inner>);
+
+impl Deref for Handle {
+    type Target = Arc<Inner>;
+
+    fn deref(&self) -> &Arc<Inner> {
+        &self.0
+    }
+}
+
+impl Handle {
+    pub(crate) fn new(inner: Inner) -> Handle {
+        Handle(Arc::new(inner))
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.0.close();
+    }
 }
 
 pub(crate) struct Inner {
     pub(crate) data: DataFile,
     pub(crate) options: StorageOptions,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) health: Arc<Health>,
     pub(crate) report: RecoveryReport,
     /// What messages call the store.
     pub(crate) at: String,
-    pub(crate) tip: RwLock<Arc<Tip>>,
+    pub(crate) space: Space,
+    tip: ArcSwap<Tip>,
     pub(crate) collection: Mutex<Collection>,
     queue: Mutex<Vec<Waiting>>,
     writer: Mutex<Writer>,
+    maintenance: Mutex<Maintenance>,
+    /// Bytes of log, or of changes in memory, since the last freeze.
+    pending_bytes: AtomicU64,
+    pub(crate) is_scheduled: AtomicBool,
+    is_closed: AtomicBool,
 }
 
 /// What only the writer touches.
 pub(crate) struct Writer {
     pub(crate) wal: Wal,
-    /// The newest one that is durable.
-    pub(crate) superblock: Superblock,
-    /// Pages of the generation before it.
-    pub(crate) previous: PageMap,
-    /// Older versions that somebody may still read.
-    pub(crate) read: Vec<(Weak<Version>, Arc<PageMap>)>,
-    /// Bytes of changes in memory.
-    pub(crate) table_bytes: u64,
     /// Commits that were acknowledged before they were durable.
     unsynced_commits: u32,
 }
@@ -86,40 +112,53 @@ impl Drop for Waiting {
     }
 }
 
+/// The parts of a store, put together in one place.
+pub(crate) struct Assembly {
+    pub(crate) data: DataFile,
+    pub(crate) options: StorageOptions,
+    pub(crate) report: RecoveryReport,
+    pub(crate) at: String,
+    pub(crate) tip: Tip,
+    pub(crate) wal: Wal,
+    pub(crate) maintenance: Maintenance,
+    /// Bytes of changes that were found in the log.
+    pub(crate) pending_bytes: u64,
+}
+
 impl Inner {
-    #[expect(clippy::too_many_arguments, reason = "the parts of a store, put together in one place")]
-    pub(crate) fn new(
-        data: DataFile,
-        options: StorageOptions,
-        counters: Arc<Counters>,
-        report: RecoveryReport,
-        at: String,
-        tip: Tip,
-        wal: Wal,
-        superblock: Superblock,
-        previous: PageMap,
-    ) -> Inner {
-        let writer =
-            Writer { wal, superblock, previous, read: Vec::new(), table_bytes: 0, unsynced_commits: 0 };
+    pub(crate) fn new(parts: Assembly) -> Inner {
+        let Assembly { data, options, report, at, tip, wal, maintenance, pending_bytes } = parts;
         Inner {
+            counters: data.counters.clone(),
+            health: data.health.clone(),
             data,
             options,
-            counters,
             report,
             at,
-            tip: RwLock::new(Arc::new(tip)),
+            space: Space::new(),
+            tip: ArcSwap::from_pointee(tip),
             collection: Mutex::new(Collection::new()),
             queue: Mutex::default(),
-            writer: Mutex::new(writer),
+            writer: Mutex::new(Writer { wal, unsynced_commits: 0 }),
+            maintenance: Mutex::new(maintenance),
+            pending_bytes: AtomicU64::new(pending_bytes),
+            is_scheduled: AtomicBool::new(false),
+            is_closed: AtomicBool::new(false),
         }
     }
 
-    pub(crate) fn tip(&self) -> Arc<Tip> {
-        self.tip.read().unwrap_or_else(PoisonError::into_inner).clone()
+    pub(crate) fn tip(&self) -> Guard<Arc<Tip>> {
+        self.tip.load()
     }
 
+    /// Returns the tip for whoever keeps it.
+    pub(crate) fn tip_to_keep(&self) -> Arc<Tip> {
+        self.tip.load_full()
+    }
+
+    /// Under the writer's lock.
     pub(crate) fn publish(&self, tip: Tip) {
-        *self.tip.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(tip);
+        self.tip.store(Arc::new(tip));
     }
 
     pub(crate) fn collection(&self) -> MutexGuard<'_, Collection> {
@@ -129,10 +168,50 @@ impl Inner {
 
     pub(crate) fn writer(&self) -> MutexGuard<'_, Writer> {
         self.writer.lock().unwrap_or_else(|panicked| {
-            let mut writer = panicked.into_inner();
-            writer.wal.poison("write");
-            writer
+            self.health.fail("write");
+            panicked.into_inner()
         })
+    }
+
+    pub(crate) fn maintenance(&self) -> MutexGuard<'_, Maintenance> {
+        self.maintenance.lock().unwrap_or_else(|panicked| {
+            self.health.fail("checkpoint");
+            panicked.into_inner()
+        })
+    }
+
+    /// Under the writer's lock: what follows goes into the next checkpoint.
+    pub(crate) fn begin_pending(&self) {
+        self.pending_bytes.store(0, Ordering::Relaxed);
+    }
+
+    fn is_due(&self, times: u64) -> bool {
+        self.pending_bytes.load(Ordering::Relaxed) >= self.options.checkpoint_bytes * times
+    }
+
+    /// Runs a checkpoint if one is due, for whoever does so in its own time.
+    pub(crate) fn maintain(&self) {
+        let mut state = self.maintenance();
+        if !self.is_closed.load(Ordering::Relaxed) && self.is_due(1) {
+            // What it could not do now is tried again; `submit` sees to it that it is not put off for ever.
+            let _ = checkpoint(self, &mut state);
+        }
+    }
+
+    /// Moves everything into the pages that was committed before the call.
+    pub(crate) fn checkpoint(&self) -> Result<(), Fault> {
+        let mut state = self.maintenance();
+        // What an attempt that failed had set aside, then the rest.
+        checkpoint(self, &mut state)?;
+        checkpoint(self, &mut state)
+    }
+
+    fn close(&self) {
+        // What was acknowledged is in the log: if this fails, the next open does it.
+        let _ = self.checkpoint();
+        self.is_closed.store(true, Ordering::Relaxed);
+        // Whoever maintains this store in the background may keep it in memory for a moment.
+        let _ = self.data.file.unlock();
     }
 
     fn queue(&self) -> MutexGuard<'_, Vec<Waiting>> {
@@ -140,16 +219,28 @@ impl Inner {
     }
 
     /// Carries out a request, alone or with others.
-    pub(crate) fn submit(&self, request: Request) -> Result<Answer, StoreError> {
+    pub(crate) fn submit(self: &Arc<Self>, request: Request) -> Result<Answer, StoreError> {
+        if self.is_due(2) {
+            // A log that no checkpoint empties does not grow without end.
+            self.checkpoint()?;
+        }
         let answer = Arc::new(Mutex::new(None));
         self.queue().push(Waiting { request: Some(request), answer: answer.clone() });
         let mut writer = self.writer();
-        loop {
+        let answer = loop {
             if let Some(answer) = answer.lock().unwrap_or_else(PoisonError::into_inner).take() {
-                return answer;
+                break answer;
             }
             self.lead(&mut writer);
+        };
+        drop(writer);
+        if self.is_due(1) {
+            match self.options.maintenance {
+                MaintenancePolicy::Background => background::schedule(self),
+                MaintenancePolicy::Inline => self.maintain(),
+            }
         }
+        answer
     }
 
     /// Takes what is to be written together: one request that must be alone, or several up to a limit.
@@ -177,61 +268,60 @@ impl Inner {
         let mut waiting = Vec::with_capacity(group.len());
         let mut bodies = Vec::new();
         let mut applied = Vec::new();
-        let (mut commits, mut must_sync) = (0, false);
-        let tip = self.tip();
+        let (mut commits, mut must_sync, mut bytes) = (0, false, 0);
+        let tip = self.tip_to_keep();
         let mut planner = Planner::new(self, &tip);
-        let ready = self.make_ready(writer);
         for mut one in group.drain(..) {
             let request = one.request.take().expect("a request is carried out once");
-            let planned = match &ready {
+            let planned = match self.health.check() {
                 Ok(()) => planner.plan(&request),
-                Err(error) => Err(again(error).into()),
+                Err(error) => Err(error.into()),
             };
+            let run = request.run();
             match planned {
-                Err(error) => one.answer(Err(error)),
+                Err(error) => {
+                    run.into_iter().for_each(|run| self.space.abandon(run));
+                    one.answer(Err(error));
+                }
                 Ok((answer, changes)) => {
                     commits += u32::from(request.is_commit());
                     must_sync |= request.is_sync();
-                    if !changes.is_empty() {
+                    if changes.is_empty() {
+                        run.into_iter().for_each(|run| self.space.abandon(run));
+                    } else {
                         let count = u32::try_from(changes.len()).expect("a request is bounded");
                         let raw = changes::encode(&changes);
-                        writer.table_bytes += raw.len() as u64;
+                        bytes += raw.len() as u64;
                         bodies.push(Body::new(raw, count, writer.wal.compression()));
-                        applied.push(changes);
+                        applied.push((run, changes));
                     }
                     waiting.push((one, answer));
                 }
             }
         }
         let heads = planner.heads();
-        let written = self.write(writer, &bodies, commits, must_sync);
-        match written {
+        let before = writer.wal.position();
+        match self.write(writer, &bodies, commits, must_sync) {
             Ok(lsns) => {
                 if let Some(last) = lsns.last().copied() {
-                    for (lsn, changes) in lsns.into_iter().zip(applied) {
+                    for (lsn, (run, changes)) in lsns.into_iter().zip(applied) {
+                        run.into_iter().for_each(|run| self.space.logged(run, lsn));
                         tip.version.table.apply(lsn, changes);
                     }
                     self.publish(Tip { lsn: last, heads, version: tip.version.clone() });
+                    let of_log = writer.wal.position().0 - before.0;
+                    self.pending_bytes.fetch_add(bytes.max(of_log), Ordering::Relaxed);
                 }
                 waiting.into_iter().for_each(|(one, answer)| one.answer(Ok(answer)));
             }
-            Err(error) => waiting.into_iter().for_each(|(one, _)| one.answer(Err(again(&error).into()))),
+            Err(error) => {
+                if let Fault::Full { .. } = error {
+                    // Nothing was written. After any other failure a record may be there, and refer to its pages.
+                    applied.iter().filter_map(|(run, _)| *run).for_each(|run| self.space.abandon(run));
+                }
+                waiting.into_iter().for_each(|(one, _)| one.answer(Err(again(&error).into())));
+            }
         }
-        if self.is_due(writer, 1) {
-            // What it could not do now, it can try again; `make_ready` sees to it that it does not put it off for ever.
-            let _ = checkpoint(self, writer);
-        }
-    }
-
-    /// The check before a group is planned. A log that no checkpoint empties does not grow without end.
-    fn make_ready(&self, writer: &mut Writer) -> Result<(), Fault> {
-        writer.wal.refuse_if_poisoned()?;
-        if self.is_due(writer, 2) { checkpoint(self, writer) } else { Ok(()) }
-    }
-
-    fn is_due(&self, writer: &Writer, times: u64) -> bool {
-        let log_bytes = writer.wal.position().0 - writer.superblock.lsn.0;
-        log_bytes.max(writer.table_bytes) >= self.options.checkpoint_bytes * times
     }
 
     fn write(
@@ -253,6 +343,8 @@ impl Inner {
             writer.wal.sync()?;
             writer.unsynced_commits = 0;
         }
+        // Somebody else's sync may have failed meanwhile, and with it what this one relies on.
+        self.health.check()?;
         Ok(lsns)
     }
 }
@@ -274,21 +366,13 @@ fn again(fault: &Fault) -> Fault {
     }
 }
 
-impl LeaseKeeper for Inner {
+impl LeaseKeeper for Handle {
     fn end_lease(&self, lease: LeaseId) {
         self.collection().end_lease(lease);
     }
 
     fn end_cycle(&self, number: u64) {
         self.collection().end(number);
-    }
-}
-
-impl Drop for Inner {
-    fn drop(&mut self) {
-        let mut writer = self.writer();
-        // What was acknowledged is in the log: if this fails, the next open does it.
-        let _ = checkpoint(self, &mut writer);
     }
 }
 
@@ -305,7 +389,7 @@ impl StorageEngine {
 
     /// Moves everything from the log into the pages, so that the next open has nothing to do.
     pub fn checkpoint(&self) -> Result<(), Fault> {
-        checkpoint(&self.inner, &mut self.inner.writer())
+        self.inner.checkpoint()
     }
 
     /// Closes this handle. If it is the last, what is in the log goes into the pages first; dropping it does the same,

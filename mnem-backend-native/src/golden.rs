@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crate::bytes::StoreId;
 use crate::group::{self, Draft, GroupKind, Locator};
 use crate::index::Builder;
-use crate::memtable::Change;
+use crate::memtable::{Change, Value};
 use crate::options::Compression;
 use crate::page::{self, PageId};
 use crate::superblock::{self, Pointer, Root, SpaceRun, Superblock};
@@ -49,12 +49,12 @@ fn index_page_bytes_are_frozen() {
     let mut leaf = Builder::new(0);
     leaf.push(b"key", b"value");
     leaf.push(b"key 2", b"");
-    let (_, image, at) = leaf.seal(STORE, PageId(5), 7);
-    check(&image, include_str!("../../tests/fixtures/v1/native_leaf.hex"));
+    let (leaf, at) = leaf.seal(STORE, PageId(5), 7);
+    check(leaf.image(), include_str!("../../tests/fixtures/v1/native_leaf.hex"));
     let mut inner = Builder::new(1);
     inner.push(b"k", &Builder::child(at));
-    let (_, image, _) = inner.seal(STORE, PageId(6), 7);
-    check(&image, include_str!("../../tests/fixtures/v1/native_inner.hex"));
+    let (inner, _) = inner.seal(STORE, PageId(6), 7);
+    check(inner.image(), include_str!("../../tests/fixtures/v1/native_inner.hex"));
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn log_bytes_are_frozen() {
     let header = SegmentHeader { start: Lsn(0x8000), size: 0x1_0000, epoch: 3 };
     check(&header.encode(STORE), include_str!("../../tests/fixtures/v1/native_segment.hex"));
     let batch: Vec<Change> = vec![
-        (b"put".as_slice().into(), Some(Bytes::from_static(b"value"))),
+        (b"put".as_slice().into(), Some(Value::Bytes(Bytes::from_static(b"value")))),
         (b"remove".as_slice().into(), None),
     ];
     let raw = changes::encode(&batch);

@@ -9,8 +9,10 @@
 //! Used by: `checkpoint` (writes), `data` (reads).
 
 use std::ops::Range;
+use std::sync::OnceLock;
 
 use bytes::Bytes;
+use mnem_core::{Block, Cid};
 
 use crate::bytes::{StoreId, after, align_up, get, get_u16, get_u32, put, wide};
 use crate::options::Compression;
@@ -166,6 +168,8 @@ pub(crate) struct Group {
     raw: Bytes,
     slots: usize,
     is_intact: bool,
+    /// Its blocks, as far as somebody has proven them.
+    blocks: Box<[OnceLock<Block>]>,
 }
 
 impl Group {
@@ -187,8 +191,14 @@ impl Group {
         let raw_len = usize::try_from(get(header, RAW)).ok()?;
         let raw = unpack(payload, raw_len, get(header, FLAGS) & FLAG_LZ4 != 0, GROUP_BYTES_MAX)?;
         let slots = usize::try_from(get(header, SLOTS)).ok()?;
-        let group = Group { raw: raw.into(), slots, is_intact };
-        group.is_sound().then_some(group)
+        let mut group = Group { raw: raw.into(), slots, is_intact, blocks: Box::default() };
+        if !group.is_sound() {
+            return None;
+        }
+        if get(header, KIND) == GroupKind::Blocks as u64 {
+            group.blocks = (0..slots).map(|_| OnceLock::new()).collect();
+        }
+        Some(group)
     }
 
     /// Says whether all of it is what was written. If not, believe only what proves itself.
@@ -218,9 +228,19 @@ impl Group {
         Some(self.raw.slice(data + start..data + self.end(slot)))
     }
 
+    /// Returns a block, proven by its hash: once, as long as the group stays in memory.
+    pub(crate) fn block(&self, slot: u16, cid: &Cid) -> Option<Block> {
+        let known = self.blocks.get(usize::from(slot))?;
+        if known.get().is_none() {
+            let block = Block::verify(*cid, self.value(slot)?).ok()?;
+            let _ = known.set(block);
+        }
+        known.get().filter(|block| block.cid() == cid).cloned()
+    }
+
     /// Returns how much memory it takes.
     pub(crate) fn bytes(&self) -> usize {
-        self.raw.len()
+        self.raw.len() + size_of_val(&*self.blocks)
     }
 }
 

@@ -23,10 +23,11 @@ pub(crate) const ROWS: u8 = 0x30;
 pub(crate) const BLOCK_KEY_BYTES: usize = 33;
 
 pub(crate) fn block(cid: &Cid) -> Key {
-    compact(cid).into()
+    block_key(cid).into()
 }
 
-fn compact(cid: &Cid) -> [u8; BLOCK_KEY_BYTES] {
+/// Returns a block's key, for looking it up.
+pub(crate) fn block_key(cid: &Cid) -> [u8; BLOCK_KEY_BYTES] {
     let mut key = [cid.class().number(); BLOCK_KEY_BYTES];
     key[1..].copy_from_slice(cid.digest());
     key
@@ -45,7 +46,7 @@ pub(crate) fn is_block(key: &[u8]) -> bool {
 pub(crate) fn head(namespace: &Namespace, head: &OperationId) -> Key {
     let name = namespace.as_str().as_bytes();
     let length = u8::try_from(name.len()).expect("a name has at most 64 bytes");
-    [&[HEADS, length], name, &compact(head.cid())].concat().into()
+    [&[HEADS, length], name, &block_key(head.cid())].concat().into()
 }
 
 pub(crate) fn is_head(key: &[u8]) -> bool {

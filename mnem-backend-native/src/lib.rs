@@ -7,23 +7,27 @@
 //! reads the superblock and replays the log.
 //!
 //! What lies where, from the disk upwards: `page`, `group`, `superblock` (bytes), `wal` (the log), `space` (free pages),
-//! `pool` and `data` (reading), `index` (the tree), `memtable`, `view` (what a reader sees), `plan` and `engine`
-//! (writing), `checkpoint`, `recovery` and `open`, `ports`.
+//! `pool` and `data` (reading), `index` (the tree), `memtable`, `view` (what a reader sees), `plan`, `direct` and `engine`
+//! (writing), `groups`, `checkpoint` and `background`, `recovery` and `open`, `ports`.
 //!
-//! What it does not do yet: a checkpoint holds up writers while it runs (readers go on), every value is written twice
-//! (log, then pages), sparse groups are not repacked, one process at a time has a store open.
+//! What it does not do yet: small commits are written twice (log, then pages), sparse groups are not repacked, one process
+//! at a time has a store open.
 //!
 //! Threads: any number, through clones of one handle.
 
+mod background;
 mod bytes;
 mod changes;
 mod check;
 mod checkpoint;
 mod data;
+mod direct;
 mod engine;
 #[cfg(test)]
 mod golden;
 mod group;
+mod groups;
+mod health;
 mod index;
 mod keys;
 mod memtable;
@@ -40,12 +44,14 @@ mod space;
 mod superblock;
 mod view;
 mod wal;
+mod walk;
 
 pub use bytes::StoreId;
 pub use engine::StorageEngine;
 pub use metrics::StorageMetrics;
 pub use open::KIND;
-pub use options::{Compression, StorageOptions, WalCommitPolicy};
+pub use options::{Compression, MaintenancePolicy, StorageOptions, WalCommitPolicy};
 pub use page::{PAGE_DATA_SIZE, PAGE_SIZE, Page, PageFault, PageHeader, PageId, PageType};
 pub use recovery::RecoveryReport;
 pub use wal::Lsn;
+pub use walk::StorageOrder;

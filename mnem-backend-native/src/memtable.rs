@@ -9,27 +9,54 @@
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
 use bytes::Bytes;
+use mnem_core::Block;
 
+use crate::group::Locator;
 use crate::keys::Key;
 use crate::wal::Lsn;
 
+/// What a key becomes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Value {
+    /// As the log has it: a row, a head, or a block that nobody has proven yet.
+    Bytes(Bytes),
+    /// A block, proven.
+    Block(Block),
+    /// A block that is in the pages already.
+    Placed(Locator),
+}
+
+impl Value {
+    /// Returns the bytes, unless they are in the pages.
+    pub(crate) fn bytes(&self) -> Option<&Bytes> {
+        match self {
+            Value::Bytes(bytes) => Some(bytes),
+            Value::Block(block) => Some(block.bytes()),
+            Value::Placed(_) => None,
+        }
+    }
+}
+
 /// A key's new value, or that it has none.
-pub(crate) type Change = (Key, Option<Bytes>);
+pub(crate) type Change = (Key, Option<Value>);
 
 /// Changes by key.
 #[derive(Debug, Default)]
 pub(crate) struct Memtable {
     keys: RwLock<BTreeMap<Key, Vec<Entry>>>,
+    /// Spares readers the lock as long as there is nothing to read.
+    has_some: AtomicBool,
 }
 
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
     pub(crate) lsn: Lsn,
     /// Absent: deleted.
-    pub(crate) value: Option<Bytes>,
+    pub(crate) value: Option<Value>,
 }
 
 impl Memtable {
@@ -41,6 +68,7 @@ impl Memtable {
     /// Takes the changes of one record.
     pub(crate) fn apply(&self, lsn: Lsn, changes: Vec<Change>) {
         let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
+        self.has_some.store(self.has_some.load(Ordering::Relaxed) || !changes.is_empty(), Ordering::Release);
         for (key, value) in changes {
             let entries = keys.entry(key).or_default();
             match entries.last_mut() {
@@ -54,12 +82,18 @@ impl Memtable {
     }
 
     /// Returns what is known of a key at a position: a value, that it is deleted, or nothing.
-    pub(crate) fn get(&self, key: &[u8], at: Lsn) -> Option<Option<Bytes>> {
+    pub(crate) fn get(&self, key: &[u8], at: Lsn) -> Option<Option<Value>> {
+        if self.is_empty() {
+            return None;
+        }
         seen(self.read().get(key)?, at).map(|entry| entry.value.clone())
     }
 
     /// Lists at most `most` keys that have changed, from `from` to `to`, in order, with their values.
     pub(crate) fn range(&self, from: Bound<&[u8]>, to: Bound<&[u8]>, at: Lsn, most: usize) -> Vec<Change> {
+        if self.is_empty() {
+            return Vec::new();
+        }
         let keys = self.read();
         let entries = keys.range::<[u8], _>((from, to));
         let seen = entries.filter_map(|(key, entries)| Some((key.clone(), seen(entries, at)?.value.clone())));
@@ -67,10 +101,10 @@ impl Memtable {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.read().is_empty()
+        !self.has_some.load(Ordering::Acquire)
     }
 
-    /// Hands out every key with all its changes. For a checkpoint: nobody writes meanwhile.
+    /// Hands out every key with all its changes. For a checkpoint: nobody writes any more.
     pub(crate) fn all(&self) -> Vec<(Key, Vec<Entry>)> {
         self.read().iter().map(|(key, entries)| (key.clone(), entries.clone())).collect()
     }
@@ -85,7 +119,11 @@ mod tests {
     use super::*;
 
     fn change(key: &str, value: Option<&str>) -> Change {
-        (key.as_bytes().into(), value.map(|value| Bytes::copy_from_slice(value.as_bytes())))
+        (key.as_bytes().into(), value.map(bytes))
+    }
+
+    fn bytes(value: &str) -> Value {
+        Value::Bytes(Bytes::copy_from_slice(value.as_bytes()))
     }
 
     #[test]
@@ -96,9 +134,9 @@ mod tests {
         table.apply(Lsn(3), vec![change("k", Some("three"))]);
         let get = |at| table.get(b"k", Lsn(at));
         assert_eq!(get(0), None);
-        assert_eq!(get(1), Some(Some("one".into())));
+        assert_eq!(get(1), Some(Some(bytes("one"))));
         assert_eq!(get(2), Some(None));
-        assert_eq!(get(9), Some(Some("three".into())));
+        assert_eq!(get(9), Some(Some(bytes("three"))));
         let all = (Bound::Unbounded, Bound::Unbounded);
         assert_eq!(table.range(all.0, all.1, Lsn(0), 10), []);
         assert_eq!(table.range(all.0, all.1, Lsn(2), 10), [change("k", None)]);
@@ -108,7 +146,7 @@ mod tests {
     fn within_one_record_the_last_change_of_a_key_wins() {
         let table = Memtable::default();
         table.apply(Lsn(1), vec![change("k", Some("one")), change("k", None), change("k", Some("two"))]);
-        assert_eq!(table.get(b"k", Lsn(1)), Some(Some("two".into())));
+        assert_eq!(table.get(b"k", Lsn(1)), Some(Some(bytes("two"))));
         assert_eq!(table.all()[0].1.len(), 1);
     }
 }

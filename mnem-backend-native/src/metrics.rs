@@ -22,6 +22,8 @@ pub(crate) struct Counters {
     pub(crate) transactions: Counter,
     pub(crate) log_bytes: Counter,
     pub(crate) log_syncs: Counter,
+    pub(crate) data_syncs: Counter,
+    pub(crate) direct_bytes: Counter,
     pub(crate) checkpoints: Counter,
     pub(crate) checkpoint_bytes: Counter,
     pub(crate) pool_hits: Counter,
@@ -38,6 +40,10 @@ pub struct StorageMetrics {
     pub log_bytes: u64,
     /// Syncs of the log.
     pub log_syncs: u64,
+    /// Syncs of the data file.
+    pub data_syncs: u64,
+    /// Bytes that large commits wrote to the data file.
+    pub direct_bytes: u64,
     /// Checkpoints that succeeded.
     pub checkpoints: u64,
     /// Bytes that checkpoints wrote to the data file.
@@ -56,6 +62,8 @@ impl Counters {
             transactions: self.transactions.get(),
             log_bytes: self.log_bytes.get(),
             log_syncs: self.log_syncs.get(),
+            data_syncs: self.data_syncs.get(),
+            direct_bytes: self.direct_bytes.get(),
             checkpoints: self.checkpoints.get(),
             checkpoint_bytes: self.checkpoint_bytes.get(),
             pool_hits: self.pool_hits.get(),

@@ -12,7 +12,7 @@ use mnem_core::port::{Fault, Marker, OpenError};
 use mnem_vfs::{Kind, LockKind, OpenMode, RealVfs, Vfs, VfsExt, VfsFile, VfsFileExt};
 
 use crate::bytes::StoreId;
-use crate::engine::StorageEngine;
+use crate::engine::{Handle, StorageEngine};
 use crate::options::{SEGMENT_BYTES_MIN, StorageOptions};
 use crate::page::{PAGE_SIZE, PageId};
 use crate::recovery::{random, recover};
@@ -123,7 +123,7 @@ fn open(
         return Err(OpenError::Locked { at: at(), by });
     }
     let inner = recover(vfs, root, data, options)?;
-    Ok(StorageEngine { inner: Arc::new(inner) })
+    Ok(StorageEngine { inner: Arc::new(Handle::new(inner)) })
 }
 
 fn look(vfs: &dyn Vfs, root: &Path) -> Result<Found, OpenError> {

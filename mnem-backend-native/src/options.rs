@@ -15,6 +15,16 @@ pub enum WalCommitPolicy {
     Never,
 }
 
+/// Who moves the log into the pages when it is long enough.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum MaintenancePolicy {
+    /// One thread for all open stores of the process, while writers go on.
+    #[default]
+    Background,
+    /// The writer who finds that it is time, before its call returns.
+    Inline,
+}
+
 /// Whether stored bytes are compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Compression {
@@ -52,6 +62,11 @@ pub struct StorageOptions {
     pub segment_bytes_max: u64,
     /// So many bytes of log lead to a checkpoint: 64 KiB to 1 GiB. They are also held in memory.
     pub checkpoint_bytes: u64,
+    /// Blocks that are more than this together are written to the pages at once, and only their places to the log: 4 KiB to
+    /// 16 MiB.
+    pub direct_bytes: usize,
+    /// Who runs checkpoints.
+    pub maintenance: MaintenancePolicy,
 }
 
 impl Default for StorageOptions {
@@ -63,6 +78,8 @@ impl Default for StorageOptions {
             pool_bytes: 32 << 20,
             segment_bytes_max: 4 << 20,
             checkpoint_bytes: 32 << 20,
+            direct_bytes: 1 << 20,
+            maintenance: MaintenancePolicy::default(),
         }
     }
 }
@@ -85,6 +102,9 @@ impl StorageOptions {
         if !(64 << 10..=1 << 30).contains(&self.checkpoint_bytes) {
             return Err("checkpoint_bytes outside 64 KiB to 1 GiB");
         }
+        if !(4 << 10..=16 << 20).contains(&self.direct_bytes) {
+            return Err("direct_bytes outside 4 KiB to 16 MiB");
+        }
         Ok(())
     }
 }
@@ -95,13 +115,14 @@ mod tests {
 
     #[test]
     fn each_option_has_a_range() {
-        let bad: [fn(&mut StorageOptions); 6] = [
+        let bad: [fn(&mut StorageOptions); 7] = [
             |options| options.policy = WalCommitPolicy::Every(0),
             |options| options.group_bytes = 100,
             |options| options.pool_bytes = 1,
             |options| options.segment_bytes_max = 4096,
             |options| options.checkpoint_bytes = 0,
             |options| options.checkpoint_bytes = u64::MAX,
+            |options| options.direct_bytes = 1,
         ];
         for change in bad {
             let mut options = StorageOptions::default();

@@ -4,16 +4,18 @@
 //!
 //! Used by: `engine`, under the writer's lock.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashSet};
 use std::ops::Bound;
 use std::sync::Arc;
 
 use mnem_core::port::{Deleted, Fault, HeadsError, HeadsUpdate, LeaseId, Row, RowTable, StoreError};
 use mnem_core::{Block, Cid, OperationId};
 
+use crate::direct::Placed;
 use crate::engine::Inner;
 use crate::keys::{self, Key};
-use crate::memtable::Change;
+use crate::memtable::{Change, Value};
+use crate::space::RunId;
 use crate::view::{Heads, Tip};
 
 /// So many rows are cleared with one record.
@@ -22,8 +24,8 @@ const CLEAR_ROWS_MAX: usize = 4096;
 /// What a caller wants written.
 #[derive(Debug)]
 pub(crate) enum Request {
-    Put { lease: Option<LeaseId>, blocks: Vec<Block> },
-    Commit { lease: LeaseId, blocks: Vec<Block>, heads: HeadsUpdate, rows: Vec<Row> },
+    Put { lease: Option<LeaseId>, blocks: Vec<Block>, placed: Option<Placed> },
+    Commit { lease: LeaseId, blocks: Vec<Block>, placed: Option<Placed>, heads: HeadsUpdate, rows: Vec<Row> },
     Update(HeadsUpdate),
     Rows(Vec<Row>),
     Clear(RowTable),
@@ -57,15 +59,29 @@ impl Request {
         matches!(self, Request::Sync)
     }
 
+    /// Returns which pages it has written.
+    pub(crate) fn run(&self) -> Option<RunId> {
+        match self {
+            Request::Put { placed, .. } | Request::Commit { placed, .. } => Some(placed.as_ref()?.run),
+            _ => None,
+        }
+    }
+
     pub(crate) fn bytes(&self) -> usize {
         let of_blocks = |blocks: &[Block]| blocks.iter().map(|block| block.bytes().len() + 64).sum::<usize>();
         match self {
-            Request::Put { blocks, .. } => of_blocks(blocks),
-            Request::Commit { blocks, rows, .. } => of_blocks(blocks) + rows_bytes(rows),
+            Request::Put { blocks, placed, .. } => of_blocks(blocks) + placed_bytes(placed.as_ref()),
+            Request::Commit { blocks, placed, rows, .. } => {
+                of_blocks(blocks) + placed_bytes(placed.as_ref()) + rows_bytes(rows)
+            }
             Request::Rows(rows) => rows_bytes(rows),
             _ => 0,
         }
     }
+}
+
+fn placed_bytes(placed: Option<&Placed>) -> usize {
+    placed.map_or(0, |placed| placed.blocks.len() * 64)
 }
 
 pub(crate) fn rows_bytes(rows: &[Row]) -> usize {
@@ -79,7 +95,7 @@ pub(crate) struct Planner<'a> {
     heads: Heads,
     has_new_heads: bool,
     /// Blocks that earlier requests of this flush store.
-    coming: HashMap<Key, ()>,
+    coming: HashSet<Key>,
 }
 
 type Planned = Result<(Answer, Vec<Change>), StoreError>;
@@ -87,7 +103,7 @@ type Planned = Result<(Answer, Vec<Change>), StoreError>;
 impl<'a> Planner<'a> {
     pub(crate) fn new(inner: &'a Inner, tip: &'a Tip) -> Planner<'a> {
         let heads = (*tip.heads).clone();
-        Planner { inner, tip, heads, has_new_heads: false, coming: HashMap::new() }
+        Planner { inner, tip, heads, has_new_heads: false, coming: HashSet::new() }
     }
 
     /// Returns the heads after all requests.
@@ -97,8 +113,10 @@ impl<'a> Planner<'a> {
 
     pub(crate) fn plan(&mut self, request: &Request) -> Planned {
         match request {
-            Request::Put { lease, blocks } => self.put(*lease, blocks),
-            Request::Commit { lease, blocks, heads, rows } => self.commit(*lease, blocks, heads, rows),
+            Request::Put { lease, blocks, placed } => self.put(*lease, blocks, placed.as_ref()),
+            Request::Commit { lease, blocks, placed, heads, rows } => {
+                self.commit(*lease, blocks, placed.as_ref(), heads, rows)
+            }
             Request::Update(update) => self.update(update),
             Request::Rows(rows) => Ok((Answer::Done, rows.iter().map(row_change).collect())),
             Request::Clear(table) => self.clear(*table),
@@ -107,9 +125,21 @@ impl<'a> Planner<'a> {
         }
     }
 
-    fn put(&mut self, lease: Option<LeaseId>, blocks: &[Block]) -> Planned {
-        self.inner.collection().record_put(lease, blocks.iter().map(Block::cid))?;
-        Ok((Answer::Done, self.new_blocks(blocks)))
+    fn put(&mut self, lease: Option<LeaseId>, blocks: &[Block], placed: Option<&Placed>) -> Planned {
+        self.inner.collection().record_put(lease, cids(blocks, placed))?;
+        let mut changes = self.new_blocks(blocks);
+        self.add_placed(placed, &mut changes);
+        Ok((Answer::Done, changes))
+    }
+
+    /// Blocks that were written ahead take their places. One that is there already keeps the place it has: the checkpoint
+    /// sees to that.
+    fn add_placed(&mut self, placed: Option<&Placed>, changes: &mut Vec<Change>) {
+        for (cid, place) in placed.iter().flat_map(|placed| &placed.blocks) {
+            let key = keys::block(cid);
+            self.coming.insert(key.clone());
+            changes.push((key, Some(Value::Placed(*place))));
+        }
     }
 
     /// Returns what has to be stored of `blocks`. One that may be there already, but could only be found by reading the
@@ -118,30 +148,41 @@ impl<'a> Planner<'a> {
         let mut changes = Vec::new();
         for block in blocks {
             let key = keys::block(block.cid());
-            let is_there = self.coming.contains_key(&key)
-                || self.tip.has_in_memory(&self.inner.data, &key) == Some(true);
+            let is_there =
+                self.coming.contains(&key) || self.tip.has_in_memory(&self.inner.data, &key) == Some(true);
             if is_there {
                 self.inner.counters.duplicates.add(1);
             } else {
-                self.coming.insert(key.clone(), ());
-                changes.push((key, Some(block.bytes().clone())));
+                self.coming.insert(key.clone());
+                changes.push((key, Some(Value::Block(block.clone()))));
             }
         }
         changes
     }
 
-    fn commit(&mut self, lease: LeaseId, blocks: &[Block], heads: &HeadsUpdate, rows: &[Row]) -> Planned {
+    fn commit(
+        &mut self,
+        lease: LeaseId,
+        blocks: &[Block],
+        placed: Option<&Placed>,
+        heads: &HeadsUpdate,
+        rows: &[Row],
+    ) -> Planned {
         self.inner.collection().check_live(lease)?;
-        let Some(planned) = self.plan_heads(heads, blocks)? else { return Ok((Answer::Moved, Vec::new())) };
-        self.inner.collection().record_put(Some(lease), blocks.iter().map(Block::cid))?;
+        let planned = self.plan_heads(heads, &|cid| cids(blocks, placed).any(|comes| comes == cid))?;
+        let Some(planned) = planned else { return Ok((Answer::Moved, Vec::new())) };
+        self.inner.collection().record_put(Some(lease), cids(blocks, placed))?;
         let mut changes = self.new_blocks(blocks);
+        self.add_placed(placed, &mut changes);
         self.set_heads(heads, planned, &mut changes);
         changes.extend(rows.iter().map(row_change));
         Ok((Answer::Done, changes))
     }
 
     fn update(&mut self, update: &HeadsUpdate) -> Planned {
-        let Some(planned) = self.plan_heads(update, &[])? else { return Ok((Answer::Moved, Vec::new())) };
+        let Some(planned) = self.plan_heads(update, &|_| false)? else {
+            return Ok((Answer::Moved, Vec::new()));
+        };
         let old = self.heads.get(&update.namespace);
         if planned.iter().any(|head| old.is_none_or(|old| !old.contains(head))) {
             self.inner.collection().head_added_outside_lease();
@@ -151,11 +192,11 @@ impl<'a> Planner<'a> {
         Ok((Answer::Done, changes))
     }
 
-    /// Checks a change that comes with `blocks`. `None`: the heads are not the expected ones.
+    /// Checks a change that comes with blocks. `None`: the heads are not the expected ones.
     fn plan_heads(
         &self,
         update: &HeadsUpdate,
-        blocks: &[Block],
+        comes: &dyn Fn(&Cid) -> bool,
     ) -> Result<Option<BTreeSet<OperationId>>, StoreError> {
         let old = self.heads.get(&update.namespace).cloned().unwrap_or_default();
         let is_expected =
@@ -164,7 +205,7 @@ impl<'a> Planner<'a> {
             return Ok(None);
         }
         for head in &update.add {
-            if !self.is_present(head.cid(), blocks)? {
+            if !comes(head.cid()) && !self.is_present(head.cid())? {
                 return Err(HeadsError::Absent { head: *head }.into());
             }
         }
@@ -177,16 +218,17 @@ impl<'a> Planner<'a> {
         Ok(Some(heads))
     }
 
-    fn is_present(&self, cid: &Cid, blocks: &[Block]) -> Result<bool, Fault> {
-        let key = keys::block(cid);
-        let comes = blocks.iter().any(|block| block.cid() == cid) || self.coming.contains_key(&key);
-        Ok(comes || self.tip.has(&self.inner.data, &key)?)
+    fn is_present(&self, cid: &Cid) -> Result<bool, Fault> {
+        let key = keys::block_key(cid);
+        Ok(self.coming.contains(&key[..]) || self.tip.has(&self.inner.data, &key)?)
     }
 
     fn set_heads(&mut self, update: &HeadsUpdate, new: BTreeSet<OperationId>, changes: &mut Vec<Change>) {
         let namespace = &update.namespace;
         let old = self.heads.get(namespace).cloned().unwrap_or_default();
-        let added = new.difference(&old).map(|head| (keys::head(namespace, head), Some(bytes::Bytes::new())));
+        let added = new
+            .difference(&old)
+            .map(|head| (keys::head(namespace, head), Some(Value::Bytes(bytes::Bytes::new()))));
         changes.extend(added);
         changes.extend(old.difference(&new).map(|head| (keys::head(namespace, head), None)));
         if new != old {
@@ -232,6 +274,12 @@ impl<'a> Planner<'a> {
     }
 }
 
+/// Returns what comes with a request.
+fn cids<'a>(blocks: &'a [Block], placed: Option<&'a Placed>) -> impl Iterator<Item = &'a Cid> {
+    let placed = placed.into_iter().flat_map(|placed| &placed.blocks);
+    blocks.iter().map(Block::cid).chain(placed.map(|(cid, _)| cid))
+}
+
 /// Returns the first key behind all that begin with `prefix`, which does not end with 0xff.
 pub(crate) fn after_prefix(prefix: &[u8]) -> Vec<u8> {
     let mut end = prefix.to_vec();
@@ -241,5 +289,5 @@ pub(crate) fn after_prefix(prefix: &[u8]) -> Vec<u8> {
 }
 
 fn row_change(row: &Row) -> Change {
-    (keys::row(row.table, &row.key), row.value.clone())
+    (keys::row(row.table, &row.key), row.value.clone().map(Value::Bytes))
 }

@@ -1,28 +1,63 @@
 //! The buffer pool: pages and groups that were read, checked and decompressed, in a fixed amount of memory.
 //!
-//! A frame that was used since the hand last came by gets a second chance (CLOCK). Frames are shared by counting: what
-//! is evicted while somebody reads it stays until the reader is done.
+//! A frame that was used since the hand last came by gets a second chance (CLOCK); one that only a scan touched gets none.
+//! Frames are shared by counting: what is evicted while somebody reads it stays until the reader is done.
 //!
 //! Invariants
 //!  K1  What the frames weigh together is at most the capacity; what weighs more than a shard is served uncached.
 //!  K2  A key names content, not a place: its checksum is part of it. So a page that is written anew never meets a frame
 //!      of what was there before.
 //!
-//! Used by: `data`. Threads: any number; a lock is never held across I/O.
+//! Used by: `data`. Threads: any number; a lock is never held across I/O, and one that only reads shares it.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::hash::{BuildHasherDefault, Hash, Hasher};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::group::Group;
 use crate::index::Node;
 
-const SHARDS: usize = 8;
+const SHARDS_MAX: usize = 64;
+
+/// A shard is at least this large, so that frames of all usual sizes fit.
+const SHARD_BYTES_MIN: usize = 128 << 10;
 
 /// Where a frame's content lies, and its checksum.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FrameKey {
     Node { page: u64, crc: u32 },
     Group { granule: u64, crc: u32 },
+}
+
+impl FrameKey {
+    fn number(&self) -> u64 {
+        // A checksum is as good as random; places tell apart those that share one.
+        let (FrameKey::Node { page: place, crc } | FrameKey::Group { granule: place, crc }) = self;
+        (u64::from(*crc) << 32 | u64::from(*crc)) ^ place.rotate_left(7)
+    }
+}
+
+impl Hash for FrameKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.number());
+    }
+}
+
+/// For keys that are checksums: one multiplication spreads them.
+#[derive(Debug, Default)]
+struct FrameHasher(u64);
+
+impl Hasher for FrameHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u64(u64::from(*byte)));
+    }
+    fn write_u64(&mut self, number: u64) {
+        self.0 = (self.0 ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -36,7 +71,7 @@ impl Frame {
         const OVERHEAD_BYTES: usize = 160;
         OVERHEAD_BYTES
             + match self {
-                Frame::Node(_) => crate::page::PAGE_SIZE,
+                Frame::Node(node) => node.bytes(),
                 Frame::Group(group) => group.bytes(),
             }
     }
@@ -44,15 +79,15 @@ impl Frame {
 
 #[derive(Debug)]
 struct Slot {
-    key: FrameKey,
     frame: Frame,
-    was_used: bool,
+    was_used: AtomicBool,
 }
 
 #[derive(Debug, Default)]
 struct Shard {
-    places: HashMap<FrameKey, usize>,
-    slots: Vec<Slot>,
+    slots: HashMap<FrameKey, Slot, BuildHasherDefault<FrameHasher>>,
+    /// Every key that has a slot, and perhaps some that have none any more.
+    ring: Vec<FrameKey>,
     hand: usize,
     bytes: usize,
 }
@@ -60,33 +95,46 @@ struct Shard {
 /// Frames in a fixed amount of memory.
 #[derive(Debug)]
 pub(crate) struct BufferPool {
-    shards: [Mutex<Shard>; SHARDS],
+    shards: Box<[RwLock<Shard>]>,
     shard_bytes_max: usize,
 }
 
 impl BufferPool {
     /// Makes an empty one for at most `bytes`.
     pub(crate) fn new(bytes: usize) -> BufferPool {
-        BufferPool { shards: Default::default(), shard_bytes_max: bytes / SHARDS }
+        let shards = (bytes / SHARD_BYTES_MIN).clamp(1, SHARDS_MAX);
+        let shards = 1 << shards.ilog2();
+        BufferPool {
+            shards: (0..shards).map(|_| RwLock::default()).collect(),
+            shard_bytes_max: bytes / shards,
+        }
     }
 
     /// Returns what the frames weigh.
     #[cfg(test)]
     pub(crate) fn bytes(&self) -> usize {
-        self.shards.iter().map(|shard| lock(shard).bytes).sum()
+        self.shards.iter().map(|shard| read(shard).bytes).sum()
     }
 
-    fn shard(&self, key: &FrameKey) -> MutexGuard<'_, Shard> {
+    fn shard(&self, key: &FrameKey) -> &RwLock<Shard> {
         let (FrameKey::Node { crc, .. } | FrameKey::Group { crc, .. }) = key;
-        lock(&self.shards[*crc as usize % SHARDS])
+        &self.shards[*crc as usize % self.shards.len()]
     }
 
+    /// Returns a frame, and notes that it is in use.
     pub(crate) fn get(&self, key: &FrameKey) -> Option<Frame> {
-        let mut shard = self.shard(key);
-        let place = *shard.places.get(key)?;
-        let slot = &mut shard.slots[place];
-        slot.was_used = true;
+        let shard = read(self.shard(key));
+        let slot = shard.slots.get(key)?;
+        // Reading is cheaper than writing where others read too.
+        if !slot.was_used.load(Ordering::Relaxed) {
+            slot.was_used.store(true, Ordering::Relaxed);
+        }
         Some(slot.frame.clone())
+    }
+
+    /// Says whether a frame is there.
+    pub(crate) fn contains(&self, key: &FrameKey) -> bool {
+        read(self.shard(key)).slots.contains_key(key)
     }
 
     pub(crate) fn insert(&self, key: FrameKey, frame: Frame) {
@@ -94,50 +142,50 @@ impl BufferPool {
         if weight > self.shard_bytes_max {
             return;
         }
-        let mut shard = self.shard(&key);
+        let mut shard = write(self.shard(&key));
         shard.remove(&key);
         while shard.bytes + weight > self.shard_bytes_max {
             shard.evict();
         }
         shard.bytes += weight;
-        let place = shard.slots.len();
-        shard.places.insert(key, place);
-        shard.slots.push(Slot { key, frame, was_used: false });
+        shard.slots.insert(key, Slot { frame, was_used: AtomicBool::new(false) });
+        shard.ring.push(key);
     }
 
     /// Forgets a frame, for one whose content turned out wrong.
     pub(crate) fn remove(&self, key: &FrameKey) {
-        self.shard(key).remove(key);
+        write(self.shard(key)).remove(key);
     }
 }
 
 impl Shard {
+    /// Moves the hand by one, and takes out what it points at unless that was used.
     fn evict(&mut self) {
-        loop {
-            self.hand %= self.slots.len();
-            let slot = &mut self.slots[self.hand];
-            if !std::mem::take(&mut slot.was_used) {
-                let key = slot.key;
-                return self.remove(&key);
-            }
+        self.hand %= self.ring.len();
+        let key = self.ring[self.hand];
+        if self.slots.get(&key).is_some_and(|slot| slot.was_used.swap(false, Ordering::Relaxed)) {
             self.hand += 1;
+            return;
         }
+        self.ring.swap_remove(self.hand);
+        self.remove(&key);
     }
 
     fn remove(&mut self, key: &FrameKey) {
-        if let Some(place) = self.places.remove(key) {
-            let slot = self.slots.swap_remove(place);
+        if let Some(slot) = self.slots.remove(key) {
             self.bytes -= slot.frame.weight_bytes();
-            if let Some(moved) = self.slots.get(place) {
-                self.places.insert(moved.key, place);
-            }
         }
     }
 }
 
-fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
-    // A cache: whatever a panic left in it is at worst a miss.
-    shard.lock().unwrap_or_else(PoisonError::into_inner)
+// A cache: whatever a panic left in it is at worst a miss.
+
+fn read(shard: &RwLock<Shard>) -> RwLockReadGuard<'_, Shard> {
+    shard.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn write(shard: &RwLock<Shard>) -> RwLockWriteGuard<'_, Shard> {
+    shard.write().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -146,6 +194,8 @@ mod tests {
     use crate::bytes::StoreId;
     use crate::group::{Draft, GroupKind, Locator};
     use crate::options::Compression;
+
+    const SHARDS: usize = 1;
 
     fn frame(bytes: usize) -> Frame {
         let store = StoreId([1; 16]);

@@ -12,15 +12,19 @@ use mnem_core::port::{
 };
 use mnem_core::{Block, Cid, OperationId};
 
-use crate::engine::{Inner, StorageEngine};
+use crate::direct::{PLACES_MAX, write_ahead};
+use crate::engine::{Handle, Inner, StorageEngine};
 use crate::keys;
 use crate::open::KIND;
 use crate::plan::{Answer, Request, after_prefix, rows_bytes};
 use crate::snapshot::Snapshot;
-use crate::view::{Source, Tip, row_value};
+use crate::view::{Found, Source, Tip, locator, row_value};
 
 /// Blocks and rows beyond this go into records of their own.
 const REQUEST_BYTES_MAX: usize = 8 << 20;
+
+/// So many values are fetched ahead of those that are read.
+const READ_AHEAD: usize = 64;
 
 /// So many blocks are deleted with one record.
 const DELETE_MAX: usize = 4096;
@@ -46,41 +50,58 @@ fn pieces<T>(items: &[T], bytes_of: impl Fn(&T) -> usize) -> Vec<&[T]> {
     pieces
 }
 
-fn block_bytes(block: &Block) -> usize {
-    block.bytes().len() + 64
-}
-
 impl Inner {
-    fn put(&self, lease: Option<LeaseId>, blocks: &[Block]) -> Result<(), StoreError> {
+    fn put(self: &Arc<Self>, lease: Option<LeaseId>, blocks: &[Block]) -> Result<(), StoreError> {
         check_size(blocks)?;
         if let (Some(lease), true) = (lease, blocks.is_empty()) {
             return Ok(self.collection().check_live(lease)?);
         }
-        for piece in pieces(blocks, block_bytes) {
-            self.submit(Request::Put { lease, blocks: piece.to_vec() })?;
+        for piece in blocks.chunks(PLACES_MAX) {
+            let (blocks, placed) = write_ahead(self, lease, piece)?;
+            self.submit(Request::Put { lease, blocks, placed })?;
         }
         Ok(())
     }
 
-    fn put_rows(&self, rows: &[Row]) -> Result<(), StoreError> {
+    fn put_rows(self: &Arc<Self>, rows: &[Row]) -> Result<(), StoreError> {
         for piece in pieces(rows, |row| rows_bytes(std::slice::from_ref(row))) {
             self.submit(Request::Rows(piece.to_vec()))?;
         }
         Ok(())
     }
 
+    /// Reads many blocks, in the order in which they lie on the disk; the system fetches some while others are read.
     pub(crate) fn get_many(&self, tip: &Tip, cids: &[Cid]) -> Result<Vec<Option<Block>>, StoreError> {
-        cids.iter().map(|cid| Ok(tip.block(&self.data, cid)?)).collect()
+        let mut blocks = vec![None; cids.len()];
+        let mut order: Vec<usize> = (0..cids.len()).collect();
+        // Neighbours in the index share its pages.
+        order.sort_unstable_by_key(|index| &cids[*index]);
+        let mut places = Vec::new();
+        for index in order {
+            match tip.find(&self.data, &cids[index])? {
+                None => {}
+                Some(Found::Here(block)) => blocks[index] = Some(block),
+                Some(Found::At(place)) => places.push((place, index)),
+            }
+        }
+        places.sort_unstable_by_key(|(place, _)| place.granule);
+        for window in places.chunks(READ_AHEAD) {
+            self.data.prefetch(window.iter().map(|(place, _)| *place));
+            for (place, index) in window {
+                blocks[*index] = Some(self.data.block(place, &cids[*index])?);
+            }
+        }
+        Ok(blocks)
     }
 
     pub(crate) fn has(&self, tip: &Tip, cid: &Cid) -> Result<bool, StoreError> {
-        Ok(tip.has(&self.data, &keys::block(cid))?)
+        Ok(tip.has(&self.data, &keys::block_key(cid))?)
     }
 }
 
 /// Streams CIDs: `tip` says what is seen, batch by batch.
 pub(crate) fn scan(
-    inner: Arc<Inner>,
+    inner: Arc<Handle>,
     after: Option<Cid>,
     tip: impl Fn(&Inner) -> Arc<Tip> + Send + 'static,
 ) -> CidStream {
@@ -138,7 +159,7 @@ impl BlockRead for StorageEngine {
     }
 
     fn scan(&self, after: Option<Cid>) -> Result<CidStream, StoreError> {
-        Ok(scan(self.inner.clone(), after, Inner::tip))
+        Ok(scan(self.inner.clone(), after, Inner::tip_to_keep))
     }
 }
 
@@ -213,8 +234,10 @@ impl SideTable for StorageEngine {
                 }
                 let (key, source) = batch.pop_front()?;
                 let value = match source {
-                    Source::Memory(value) => Ok(Some(value)),
-                    Source::Stored(stored) => row_value(&inner.data, &stored),
+                    Source::Memory(value) => Ok(value.bytes().cloned()),
+                    Source::Stored(stored) => {
+                        locator(&inner.data, &stored).and_then(|stored| row_value(&inner.data, &stored))
+                    }
                 };
                 match value {
                     Ok(Some(value)) => {
@@ -262,7 +285,7 @@ impl Collector for StorageEngine {
     fn begin_cycle(&self) -> Result<Cycle, CollectorError> {
         // Under the writer's lock: no commit is between its judgement and its publication.
         let writer = self.inner.writer();
-        writer.wal.refuse_if_poisoned()?;
+        self.inner.health.check()?;
         let mut collection = self.inner.collection();
         let (number, roots) = collection.begin(&self.inner.tip().all_heads());
         drop(collection);
@@ -293,15 +316,16 @@ impl Store for StorageEngine {
         check_size(batch.blocks)?;
         check_rows(batch.rows)?;
         // What is too much for one record goes ahead under the lease, or follows: rows may be lost.
-        let mut blocks = pieces(batch.blocks, block_bytes);
-        let mut rows = pieces(batch.rows, |row| rows_bytes(std::slice::from_ref(row))).into_iter();
-        let last = blocks.pop().unwrap_or_default();
-        for piece in blocks {
-            self.inner.put(Some(lease.id()), piece)?;
+        let (ahead, last) = batch.blocks.split_at((batch.blocks.len().max(1) - 1) / PLACES_MAX * PLACES_MAX);
+        if !ahead.is_empty() {
+            self.inner.put(Some(lease.id()), ahead)?;
         }
+        let mut rows = pieces(batch.rows, |row| rows_bytes(std::slice::from_ref(row))).into_iter();
+        let (blocks, placed) = write_ahead(&self.inner, Some(lease.id()), last)?;
         let answer = self.inner.submit(Request::Commit {
             lease: lease.id(),
-            blocks: last.to_vec(),
+            blocks,
+            placed,
             heads: batch.heads.clone(),
             rows: rows.next().unwrap_or_default().to_vec(),
         })?;

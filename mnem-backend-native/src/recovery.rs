@@ -11,18 +11,19 @@ use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::ops::Bound;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use mnem_core::port::{Fault, OpenError};
 use mnem_vfs::{Advice, Vfs, VfsFile};
 
 use crate::changes;
-use crate::checkpoint::checkpoint;
+use crate::checkpoint::{Maintenance, begin_space, pages};
 use crate::data::DataFile;
-use crate::engine::Inner;
+use crate::engine::{Assembly, Inner};
+use crate::health::Health;
 use crate::index;
 use crate::keys;
-use crate::memtable::Memtable;
+use crate::memtable::{Memtable, Value};
 use crate::metrics::Counters;
 use crate::options::StorageOptions;
 use crate::page::PAGE_SIZE;
@@ -69,7 +70,16 @@ pub(crate) fn recover(
     let (superblock, other) = superblocks(file.as_ref(), &path, &at)?;
     let counters = Arc::new(Counters::default());
     let pool = BufferPool::new(options.pool_bytes);
-    let data = DataFile { file, path: path.clone(), store: superblock.id, pool, counters: counters.clone() };
+    let health = Arc::new(Health::default());
+    let data = DataFile {
+        file,
+        path: path.clone(),
+        store: superblock.id,
+        pool,
+        counters: counters.clone(),
+        health: health.clone(),
+        syncing: Mutex::default(),
+    };
     let used = map(&data, &superblock)?;
     let length = data.file.len().map_err(|error| fault("measure", error))?;
     if length < used.end() * PAGE_SIZE as u64 {
@@ -83,7 +93,8 @@ pub(crate) fn recover(
             all
         })
     });
-    let version = Version { root: superblock.root, used: Arc::new(used), table: Memtable::default() };
+    let table = Arc::new(Memtable::default());
+    let version = Version { root: superblock.root, used: Arc::new(used), frozen: None, table };
     let mut heads = heads(&data, &version)?;
     let mut segments = Segments::open(vfs.as_ref(), root, superblock.id)?;
     for (segment, file) in &segments.files {
@@ -99,11 +110,19 @@ pub(crate) fn recover(
         txn: superblock.txn,
     };
     let mut last = superblock.lsn;
-    let mut table_bytes = 0;
+    let mut pending_bytes = 0;
+    let mut ahead = Vec::new();
     let end = scan(&segments, from, |lsn, raw| {
-        table_bytes += raw.len() as u64;
+        pending_bytes += raw.len() as u64;
         let changes = changes::decode(raw)?;
         changes.iter().try_for_each(|(key, value)| replay_head(&mut heads, key, value.is_some()))?;
+        let places = changes.iter().filter_map(|(_, value)| match value {
+            Some(Value::Placed(place)) => Some(pages(place)),
+            _ => None,
+        });
+        let mut places: Vec<_> = places.collect();
+        places.dedup();
+        ahead.push((lsn, places));
         version.table.apply(lsn, changes);
         last = lsn;
         Some(())
@@ -124,16 +143,20 @@ pub(crate) fn recover(
         store: superblock.id,
         compression: options.compression,
         segment_bytes_max: options.segment_bytes_max,
-        counters: counters.clone(),
+        counters,
+        health,
     };
     let wal = resume(parts, segments, &end)?;
     let tip = Tip { lsn: last, heads: Arc::new(heads), version: Arc::new(version) };
-    let inner = Inner::new(data, options, counters, report, at, tip, wal, superblock, previous);
-    if end.records > 0 {
+    let maintenance = Maintenance::new(superblock, previous);
+    let inner = Inner::new(Assembly { data, options, report, at, tip, wal, maintenance, pending_bytes });
+    for (lsn, pages) in ahead.into_iter().filter(|(_, pages)| !pages.is_empty()) {
+        inner.space.found_ahead(pages, lsn);
+    }
+    begin_space(&inner, &mut inner.maintenance());
+    if report.records > 0 {
         // What was replayed is not written behind: a second crash would find it, and the new epoch is durable first.
-        let mut writer = inner.writer();
-        writer.table_bytes = table_bytes;
-        checkpoint(&inner, &mut writer)?;
+        inner.checkpoint()?;
     }
     Ok(inner)
 }

@@ -7,22 +7,22 @@ use mnem_core::port::{
 };
 use mnem_core::{Block, Cid, OperationId};
 
-use crate::engine::Inner;
+use crate::engine::Handle;
 use crate::ports::scan;
 use crate::view::Tip;
 
 /// A tip that does not move. It never blocks a writer, and no writer blocks it; its pages stay as long as it lives.
 pub(crate) struct Snapshot {
-    inner: Arc<Inner>,
+    inner: Arc<Handle>,
     tip: Arc<Tip>,
     lease: Lease,
 }
 
 impl Snapshot {
-    pub(crate) fn take(inner: &Arc<Inner>) -> Result<Snapshot, StoreError> {
+    pub(crate) fn take(inner: &Arc<Handle>) -> Result<Snapshot, StoreError> {
         let id = LeaseId::fresh();
         let mut collection = inner.collection();
-        let tip = inner.tip();
+        let tip = inner.tip_to_keep();
         let heads = tip.all_heads();
         collection.grant(id, &heads, &heads)?;
         drop(collection);

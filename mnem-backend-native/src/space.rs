@@ -3,13 +3,16 @@
 //! Invariants
 //!  F1  The map of a generation has exactly the pages that are reachable from it, and the two superblock slots.
 //!  F2  A page is handed out only if it is clear in the maps of both superblocks and of every version that somebody
-//!      reads; so nothing that a crash or a reader may come back to is written over.
+//!      reads, and is not written ahead for a record that the last checkpoint does not cover; so nothing that a crash or
+//!      a reader may come back to is written over.
 //!
-//! Used by: `checkpoint`, `recovery`.
+//! Used by: `checkpoint`, `direct`, `recovery`. Threads: a checkpoint and large commits take pages at the same time.
 
 use std::ops::Range;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::page::{PAGE_SIZE, PageId};
+use crate::wal::Lsn;
 
 /// A set of pages.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -98,7 +101,7 @@ pub(crate) fn map_pages(end: u64) -> u64 {
     pages
 }
 
-/// Hands out pages during one checkpoint. Dropped, it has changed nothing.
+/// Finds free pages.
 #[derive(Debug)]
 pub(crate) struct Allocator {
     busy: PageMap,
@@ -107,13 +110,12 @@ pub(crate) struct Allocator {
     next: u64,
     /// There is no free run of so many pages or more.
     none_of: u64,
-    taken: Vec<Range<u64>>,
 }
 
 impl Allocator {
     pub(crate) fn new(busy: PageMap) -> Allocator {
         let end = busy.end();
-        Allocator { busy, end, next: 0, none_of: u64::MAX, taken: Vec::new() }
+        Allocator { busy, end, next: 0, none_of: u64::MAX }
     }
 
     /// Takes a run of `least` to `most` pages.
@@ -121,19 +123,17 @@ impl Allocator {
         let run = self.find(least, most).unwrap_or(self.end..self.end + most);
         self.end = self.end.max(run.end);
         self.busy.insert(run.clone());
-        self.taken.push(run.clone());
         run
     }
 
-    /// Gives back the end of the run that was taken last.
-    pub(crate) fn give_back(&mut self, from: u64) {
-        let last = self.taken.last_mut().expect("a run was taken");
-        assert!(last.contains(&from), "inside the run");
-        (from..last.end).for_each(|page| self.busy.remove(PageId(page)));
-        if self.end == last.end {
-            self.end = from;
+    /// Takes back what was taken and not written.
+    pub(crate) fn give_back(&mut self, pages: Range<u64>) {
+        pages.clone().for_each(|page| self.busy.remove(PageId(page)));
+        if self.end == pages.end {
+            self.end = pages.start;
         }
-        last.end = from;
+        self.none_of = u64::MAX;
+        self.next = self.next.min(pages.start);
     }
 
     fn find(&mut self, least: u64, most: u64) -> Option<Range<u64>> {
@@ -180,6 +180,159 @@ impl Allocator {
     }
 }
 
+/// Tells the runs of one large commit apart from those of others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct RunId(u64);
+
+/// Pages that a large commit wrote ahead of its log record.
+#[derive(Debug)]
+struct Ahead {
+    id: RunId,
+    pages: Vec<Range<u64>>,
+    /// Of the record that refers to them. Absent: it is not written yet.
+    lsn: Option<Lsn>,
+}
+
+/// The free pages of an open store, and those that are written ahead of a checkpoint.
+#[derive(Debug)]
+pub(crate) struct Space {
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    allocator: Allocator,
+    ahead: Vec<Ahead>,
+    next_id: u64,
+}
+
+impl Space {
+    pub(crate) fn new() -> Space {
+        let state = State { allocator: Allocator::new(PageMap::of_slots()), ahead: Vec::new(), next_id: 0 };
+        Space { state: Mutex::new(state) }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Each step is complete by itself; at worst pages stay busy until the next checkpoint.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn take(&self, least: u64, most: u64) -> Range<u64> {
+        self.state().allocator.take(least, most)
+    }
+
+    pub(crate) fn give_back(&self, pages: Range<u64>) {
+        self.state().allocator.give_back(pages);
+    }
+
+    /// Takes the pages of a map of used pages that covers itself, and returns the page behind all that is busy.
+    pub(crate) fn take_map(&self) -> Range<u64> {
+        let mut state = self.state();
+        let pages = map_pages(state.allocator.end());
+        state.allocator.take(pages, pages)
+    }
+
+    /// Begins a large commit.
+    pub(crate) fn begin_ahead(&self) -> RunId {
+        let mut state = self.state();
+        state.next_id += 1;
+        let id = RunId(state.next_id);
+        state.ahead.push(Ahead { id, pages: Vec::new(), lsn: None });
+        id
+    }
+
+    /// Takes pages for a large commit.
+    pub(crate) fn take_ahead(&self, id: RunId, least: u64, most: u64) -> Range<u64> {
+        let mut state = self.state();
+        let run = state.allocator.take(least, most);
+        let ahead = state.ahead.iter_mut().find(|ahead| ahead.id == id).expect("it was begun");
+        ahead.pages.push(run.clone());
+        run
+    }
+
+    /// Takes back the end of a run that a large commit did not fill.
+    pub(crate) fn shorten_ahead(&self, id: RunId, rest: Range<u64>) {
+        let mut state = self.state();
+        let ahead = state.ahead.iter_mut().find(|ahead| ahead.id == id).expect("it was begun");
+        let run = ahead.pages.iter_mut().find(|pages| pages.end == rest.end).expect("it was taken");
+        run.end = rest.start;
+        state.allocator.give_back(rest);
+    }
+
+    /// The record that refers to its pages is written.
+    pub(crate) fn logged(&self, id: RunId, lsn: Lsn) {
+        let mut state = self.state();
+        let ahead = state.ahead.iter_mut().find(|ahead| ahead.id == id).expect("it was begun");
+        ahead.lsn = Some(lsn);
+    }
+
+    /// There will be no record: its pages are free.
+    pub(crate) fn abandon(&self, id: RunId) {
+        let mut state = self.state();
+        if let Some(at) = state.ahead.iter().position(|ahead| ahead.id == id) {
+            let ahead = state.ahead.swap_remove(at);
+            ahead.pages.into_iter().for_each(|pages| state.allocator.give_back(pages));
+        }
+    }
+
+    /// Notes pages that a record refers to which was found in the log.
+    pub(crate) fn found_ahead(&self, pages: Vec<Range<u64>>, lsn: Lsn) {
+        let id = self.begin_ahead();
+        let mut state = self.state();
+        let ahead = state.ahead.iter_mut().find(|ahead| ahead.id == id).expect("it was begun");
+        (ahead.pages, ahead.lsn) = (pages, Some(lsn));
+    }
+
+    /// Adds all pages that are written ahead to `busy`.
+    pub(crate) fn add_ahead(&self, busy: &mut PageMap) {
+        let state = self.state();
+        let pages = state.ahead.iter().flat_map(|ahead| &ahead.pages);
+        pages.for_each(|pages| busy.insert(pages.clone()));
+    }
+
+    /// Forgets what was written ahead of records before `lsn`: a checkpoint has taken it over.
+    pub(crate) fn covered(&self, lsn: Lsn) {
+        self.state().ahead.retain(|ahead| ahead.lsn.is_none_or(|at| at >= lsn));
+    }
+
+    /// Begins anew with what is `busy` beside what is written ahead, and hands the page behind it all to `end`, while
+    /// nobody takes any.
+    pub(crate) fn reset(&self, mut busy: PageMap, end: impl FnOnce(u64)) {
+        let mut state = self.state();
+        state.ahead.iter().flat_map(|ahead| &ahead.pages).for_each(|pages| busy.insert(pages.clone()));
+        state.allocator = Allocator::new(busy);
+        end(state.allocator.end());
+    }
+}
+
+/// How many values lie in each page: one whose count falls to zero is free.
+#[derive(Debug, Default)]
+pub(crate) struct Counts(Vec<u32>);
+
+impl Counts {
+    pub(crate) fn add(&mut self, pages: Range<u64>) {
+        for page in pages {
+            let page = usize::try_from(page).expect("as many counts as fit memory");
+            if page >= self.0.len() {
+                self.0.resize(page + 1, 0);
+            }
+            self.0[page] += 1;
+        }
+    }
+
+    /// Takes a value out, and hands out the pages that have none left.
+    pub(crate) fn remove(&mut self, pages: Range<u64>, mut freed: impl FnMut(PageId)) {
+        for page in pages {
+            let place = usize::try_from(page).expect("as many counts as fit memory");
+            let Some(count) = self.0.get_mut(place) else { continue };
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                freed(PageId(page));
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -211,7 +364,7 @@ mod tests {
         assert_eq!(allocator.take(1, 1), 4..5);
         assert_eq!(allocator.take(1, 1), 12..13);
         assert_eq!(allocator.take(4, 4), 13..17);
-        allocator.give_back(14);
+        allocator.give_back(14..17);
         assert_eq!(allocator.end(), 14);
         assert_eq!(allocator.take(1, 1), 14..15);
     }
@@ -242,6 +395,35 @@ mod tests {
             }
             assert_eq!(allocator.end(), seen.end());
         }
+    }
+
+    #[test]
+    fn pages_written_ahead_stay_busy_until_a_checkpoint_covers_their_record() {
+        let space = Space::new();
+        let (kept, dropped) = (space.begin_ahead(), space.begin_ahead());
+        let run = space.take_ahead(kept, 2, 2);
+        assert_eq!(space.take_ahead(dropped, 1, 1), 4..5);
+        space.abandon(dropped);
+        space.reset(PageMap::of_slots(), |end| assert_eq!(end, 4));
+        space.logged(kept, Lsn(100));
+        space.covered(Lsn(100));
+        space.reset(PageMap::of_slots(), |end| assert_eq!(end, 4));
+        assert_eq!(space.take(1, 1), 4..5);
+        space.covered(Lsn(101));
+        space.reset(PageMap::of_slots(), |_| ());
+        assert_eq!(space.take(2, 2), run);
+    }
+
+    #[test]
+    fn a_page_is_free_when_its_last_value_goes() {
+        let mut counts = Counts::default();
+        counts.add(3..5);
+        counts.add(4..6);
+        let mut freed = Vec::new();
+        counts.remove(3..5, |page| freed.push(page.0));
+        assert_eq!(freed, [3]);
+        counts.remove(4..6, |page| freed.push(page.0));
+        assert_eq!(freed, [3, 4, 5]);
     }
 
     #[test]

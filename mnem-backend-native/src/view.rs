@@ -18,7 +18,7 @@ use crate::data::DataFile;
 use crate::group::Locator;
 use crate::index;
 use crate::keys::{self, Key};
-use crate::memtable::Memtable;
+use crate::memtable::{Memtable, Value};
 use crate::space::PageMap;
 use crate::superblock::Root;
 use crate::wal::Lsn;
@@ -31,7 +31,46 @@ pub(crate) type Heads = BTreeMap<Namespace, BTreeSet<OperationId>>;
 pub(crate) struct Version {
     pub(crate) root: Option<Root>,
     pub(crate) used: Arc<PageMap>,
-    pub(crate) table: Memtable,
+    /// What a checkpoint is moving into the pages.
+    pub(crate) frozen: Option<Arc<Memtable>>,
+    /// What was committed after that.
+    pub(crate) table: Arc<Memtable>,
+}
+
+impl Version {
+    /// Says whether everything is in the pages.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.frozen.is_none() && self.table.is_empty()
+    }
+
+    /// Returns what is known of a key at a position that is not in the pages: a value, that it is deleted, or nothing.
+    pub(crate) fn changed(&self, key: &[u8], at: Lsn) -> Option<Option<Value>> {
+        self.table.get(key, at).or_else(|| self.frozen.as_ref()?.get(key, at))
+    }
+
+    /// Lists changes in order. With as many as asked for, what is behind the returned key is for the next time.
+    pub(crate) fn changes(
+        &self,
+        from: Bound<&[u8]>,
+        to: Bound<&[u8]>,
+        at: Lsn,
+        most: usize,
+    ) -> (BTreeMap<Key, Option<Value>>, Option<Key>) {
+        let mut until: Option<Key> = None;
+        let mut changes = BTreeMap::new();
+        // The newer ones come last, and win.
+        for table in self.frozen.iter().chain([&self.table]) {
+            let found = table.range(from, to, at, most);
+            if let Some((last, _)) = found.last().filter(|_| found.len() == most) {
+                until = Some(until.map_or_else(|| last.clone(), |until| until.min(last.clone())));
+            }
+            changes.extend(found);
+        }
+        if let Some(until) = &until {
+            changes.retain(|key, _| key <= until);
+        }
+        (changes, until)
+    }
 }
 
 /// One moment.
@@ -46,7 +85,7 @@ pub(crate) struct Tip {
 /// Where a listed value is.
 #[derive(Clone, Debug)]
 pub(crate) enum Source {
-    Memory(Bytes),
+    Memory(Value),
     /// What the leaf says.
     Stored(Vec<u8>),
 }
@@ -59,37 +98,39 @@ impl Tip {
 
     /// Reads a block and proves that it is what its name says.
     pub(crate) fn block(&self, data: &DataFile, cid: &Cid) -> Result<Option<Block>, Fault> {
-        const WHAT: &str = "a block";
-        let key = keys::block(cid);
-        if let Some(found) = self.version.table.get(&key, self.lsn) {
-            let Some(bytes) = found else { return Ok(None) };
-            return match Block::verify(*cid, bytes) {
-                Ok(block) => Ok(Some(block)),
-                Err(_) => Err(data.corrupt(WHAT, format_args!("in memory, {cid}"))),
-            };
+        match self.find(data, cid)? {
+            None => Ok(None),
+            Some(Found::Here(block)) => Ok(Some(block)),
+            Some(Found::At(locator)) => data.block(&locator, cid).map(Some),
         }
-        let Some(locator) = self.stored(data, &key)? else { return Ok(None) };
-        // Twice: what was read may have been damaged in memory since.
-        for _ in 0..2 {
-            if let Ok(block) = Block::verify(*cid, data.value_to_prove(&locator, WHAT)?) {
-                return Ok(Some(block));
-            }
-            data.forget(&locator);
+    }
+
+    /// Finds a block without reading it from its group.
+    pub(crate) fn find(&self, data: &DataFile, cid: &Cid) -> Result<Option<Found>, Fault> {
+        let key = keys::block_key(cid);
+        match self.version.changed(&key, self.lsn) {
+            Some(None) => Ok(None),
+            Some(Some(Value::Block(block))) => Ok(Some(Found::Here(block))),
+            Some(Some(Value::Placed(locator))) => Ok(Some(Found::At(locator))),
+            Some(Some(Value::Bytes(bytes))) => match Block::verify(*cid, bytes) {
+                Ok(block) => Ok(Some(Found::Here(block))),
+                Err(_) => Err(data.corrupt("a block", format_args!("in memory, {cid}"))),
+            },
+            None => Ok(self.stored(data, &key)?.map(Found::At)),
         }
-        Err(data.damaged(&locator, WHAT))
     }
 
     /// Says whether a key has a value.
     pub(crate) fn has(&self, data: &DataFile, key: &[u8]) -> Result<bool, Fault> {
-        match self.version.table.get(key, self.lsn) {
+        match self.version.changed(key, self.lsn) {
             Some(found) => Ok(found.is_some()),
-            None => Ok(index::get(data, self.version.root, key)?.is_some()),
+            None => Ok(index::get(data, self.version.root, key, |_| ())?.is_some()),
         }
     }
 
     /// The same, if it takes no I/O.
     pub(crate) fn has_in_memory(&self, data: &DataFile, key: &[u8]) -> Option<bool> {
-        match self.version.table.get(key, self.lsn) {
+        match self.version.changed(key, self.lsn) {
             Some(found) => Some(found.is_some()),
             None => index::get_in_memory(data, self.version.root, key),
         }
@@ -97,10 +138,10 @@ impl Tip {
 
     /// Reads the value of a row. A damaged one is absent: it can be derived again.
     pub(crate) fn row(&self, data: &DataFile, key: &[u8]) -> Result<Option<Bytes>, Fault> {
-        match self.version.table.get(key, self.lsn) {
-            Some(found) => Ok(found),
-            None => match index::get(data, self.version.root, key)? {
-                Some(stored) => row_value(data, &stored),
+        match self.version.changed(key, self.lsn) {
+            Some(found) => Ok(found.as_ref().and_then(Value::bytes).cloned()),
+            None => match index::get(data, self.version.root, key, Locator::decode)? {
+                Some(stored) => row_value(data, &located(data, stored)?),
                 None => Ok(None),
             },
         }
@@ -108,8 +149,10 @@ impl Tip {
 
     /// Returns how long a value is.
     pub(crate) fn value_bytes(&self, data: &DataFile, key: &[u8]) -> Result<Option<usize>, Fault> {
-        match self.version.table.get(key, self.lsn) {
-            Some(found) => Ok(found.map(|bytes| bytes.len())),
+        match self.version.changed(key, self.lsn) {
+            Some(None) => Ok(None),
+            Some(Some(Value::Placed(locator))) => Ok(Some(data.value(&locator, "a block")?.len())),
+            Some(Some(value)) => Ok(value.bytes().map(Bytes::len)),
             None => match self.stored(data, key)? {
                 Some(locator) => Ok(Some(data.value(&locator, "a block")?.len())),
                 None => Ok(None),
@@ -118,8 +161,8 @@ impl Tip {
     }
 
     fn stored(&self, data: &DataFile, key: &[u8]) -> Result<Option<Locator>, Fault> {
-        let Some(value) = index::get(data, self.version.root, key)? else { return Ok(None) };
-        Ok(Some(locator(data, &value)?))
+        let found = index::get(data, self.version.root, key, Locator::decode)?;
+        found.map(|locator| located(data, locator)).transpose()
     }
 
     /// Lists at most about `most` keys from `from` to before `end`, in order. Empty: there are no more.
@@ -140,9 +183,7 @@ impl Tip {
                 Some((last, _)) if !is_all => Bound::Included(&**last),
                 _ => Bound::Excluded(end),
             };
-            let changed = self.version.table.range(start, to, self.lsn, most);
-            // With as many changes as asked for, what is behind the last one is for the next time.
-            let until = changed.last().filter(|_| changed.len() == most).map(|(key, _)| key.clone());
+            let (changed, until) = self.version.changes(start, to, self.lsn, most);
             let is_over = is_all && until.is_none();
             let next = until.clone().or_else(|| stored.last().map(|(key, _)| key.clone()));
             let within = |key: &Key| until.as_ref().is_none_or(|until| key <= until);
@@ -163,9 +204,16 @@ impl Tip {
     }
 }
 
+/// Where a block is.
+#[derive(Clone, Debug)]
+pub(crate) enum Found {
+    Here(Block),
+    At(Locator),
+}
+
 /// Reads what a leaf says of a row.
-pub(crate) fn row_value(data: &DataFile, stored: &[u8]) -> Result<Option<Bytes>, Fault> {
-    match data.value(&locator(data, stored)?, "a row") {
+pub(crate) fn row_value(data: &DataFile, stored: &Locator) -> Result<Option<Bytes>, Fault> {
+    match data.value(stored, "a row") {
         Ok(value) => Ok(Some(value)),
         Err(Fault::Corrupt { .. }) => Ok(None),
         Err(error) => Err(error),
@@ -173,5 +221,9 @@ pub(crate) fn row_value(data: &DataFile, stored: &[u8]) -> Result<Option<Bytes>,
 }
 
 pub(crate) fn locator(data: &DataFile, value: &[u8]) -> Result<Locator, Fault> {
-    Locator::decode(value).ok_or_else(|| data.corrupt("an index page", "a value that points nowhere"))
+    located(data, Locator::decode(value))
+}
+
+fn located(data: &DataFile, locator: Option<Locator>) -> Result<Locator, Fault> {
+    locator.ok_or_else(|| data.corrupt("an index page", "a value that points nowhere"))
 }

@@ -189,6 +189,7 @@ fn deleted_blocks_give_their_room_back() {
     let (disk, store) = fresh(OPTIONS);
     let keep = block(1, 100);
     commit(&store, &keep);
+    store.checkpoint().unwrap();
     let dead: Vec<Block> = (10..200).map(|number| block(number, 3000)).collect();
     store.put_many(&dead).unwrap();
     store.checkpoint().unwrap();
@@ -258,4 +259,30 @@ fn a_block_that_is_deleted_and_put_again_before_a_checkpoint_stays() {
     drop(store);
     let store = StorageEngine::open_with(Arc::new(disk.inner().clone()), "/store", OPTIONS).unwrap();
     assert_eq!(store.get(block.cid()).unwrap(), Some(block));
+}
+
+#[test]
+fn a_walk_in_storage_order_gives_each_block_once_with_its_bytes() {
+    let (_disk, store) = fresh(StorageOptions { pool_bytes: 64 << 10, ..OPTIONS });
+    // Large commits, small ones in the pages, small ones in the log, some deleted; more than are listed at a time.
+    let mut blocks: Vec<Block> = (0..40_000).map(|number| block(number, 40)).collect();
+    store.put_many(&blocks).unwrap();
+    let small: Vec<Block> = (50_000..50_200).map(|number| block(number, 300)).collect();
+    small.iter().for_each(|block| store.put(block).unwrap());
+    let cycle = store.begin_cycle().unwrap();
+    let dead: Vec<_> = blocks.drain(..500).map(|block| *block.cid()).collect();
+    store.delete_if_untouched(&cycle, &dead).unwrap();
+    drop(cycle);
+    blocks.extend(small);
+    for _ in 0..2 {
+        let mut found: Vec<Block> = store
+            .blocks_in_storage_order()
+            .map(|found| found.unwrap())
+            .map(|(cid, bytes)| Block::verify(cid, bytes).unwrap())
+            .collect();
+        found.sort_by_key(|block| *block.cid());
+        blocks.sort_by_key(|block| *block.cid());
+        assert!(found == blocks, "{} of {}", found.len(), blocks.len());
+        store.checkpoint().unwrap();
+    }
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use mnem::Store;
 use mnem::port::OpenError;
 use mnem::testing::{Abilities, Lab};
-use mnem_backend_native::{Compression, StorageEngine, StorageOptions};
+use mnem_backend_native::{Compression, MaintenancePolicy, StorageEngine, StorageOptions};
 use mnem_backend_simple::SimpleStore;
 use mnem_vfs::sim::Crash;
 use mnem_vfs::{Kind, SimVfs, Vfs as _};
@@ -149,6 +149,8 @@ fn open_native(disk: SimVfs) -> Result<Arc<dyn Store>, OpenError> {
         compression: Compression::None,
         segment_bytes_max: 32 << 10,
         checkpoint_bytes: 64 << 10,
+        direct_bytes: 16 << 10,
+        maintenance: MaintenancePolicy::Inline,
         ..StorageOptions::default()
     };
     Ok(Arc::new(StorageEngine::open_or_init_with(Arc::new(disk), "/store", options)?))

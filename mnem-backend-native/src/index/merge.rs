@@ -8,30 +8,39 @@
 //!  J1  Entries reach each level in ascending order of their keys.
 //!  J2  A subtree is taken over only when every level up to its own has an empty page.
 //!
-//! Used by: `checkpoint`. Memory: the new pages.
+//! Used by: `checkpoint`. Memory: one page a level, and the numbers of old and new pages.
 
-use bytes::Bytes;
 use mnem_core::port::Fault;
 
 use super::{Builder, Node, Nodes};
 use crate::bytes::StoreId;
 use crate::keys::Key;
 use crate::page::PageId;
-use crate::space::Allocator;
 use crate::superblock::{Pointer, Root};
 
 /// A key's new value, or that it goes.
 pub(crate) type Edit = (Key, Option<Vec<u8>>);
 
+/// Where a merge puts what it makes.
+pub(crate) trait Sink {
+    /// Takes a page that is free.
+    fn take(&mut self) -> PageId;
+    /// Takes over a page that is finished.
+    fn write(&mut self, at: Pointer, node: Node) -> Result<(), Fault>;
+    /// Hears of a value that gave way to another, or to none.
+    fn displaced(&mut self, value: &[u8]);
+}
+
 /// A merge under way.
 pub(crate) struct Merge<'a> {
     nodes: &'a dyn Nodes,
-    allocator: &'a mut Allocator,
+    sink: &'a mut dyn Sink,
     store: StoreId,
     generation: u64,
     levels: Vec<Builder>,
     /// The last key that reached the leaves, unless a subtree came after it.
-    last_key: Option<Key>,
+    last_key: Vec<u8>,
+    has_last_key: bool,
     /// A separator for the leaf that is being filled: as short as tells it from what is before.
     leaf_separator: Key,
     merged: Merged,
@@ -41,38 +50,27 @@ pub(crate) struct Merge<'a> {
 #[derive(Debug, Default)]
 pub(crate) struct Merged {
     pub(crate) root: Option<Root>,
-    /// Pages to write.
-    pub(crate) pages: Vec<NewPage>,
     /// Pages of the old tree that the new one does not have.
     pub(crate) dropped: Vec<PageId>,
     pub(crate) added_keys: u64,
     pub(crate) removed_keys: u64,
-    /// Values that gave way to others, or to none.
-    pub(crate) displaced: u64,
-}
-
-/// A page of the new tree, not written yet.
-#[derive(Debug)]
-pub(crate) struct NewPage {
-    pub(crate) at: Pointer,
-    pub(crate) image: Bytes,
-    pub(crate) node: Node,
 }
 
 impl<'a> Merge<'a> {
     pub(crate) fn new(
         nodes: &'a dyn Nodes,
-        allocator: &'a mut Allocator,
+        sink: &'a mut dyn Sink,
         store: StoreId,
         generation: u64,
     ) -> Merge<'a> {
         Merge {
             nodes,
-            allocator,
+            sink,
             store,
             generation,
             levels: vec![Builder::new(0)],
-            last_key: None,
+            last_key: Vec::new(),
+            has_last_key: false,
             leaf_separator: Key::default(),
             merged: Merged::default(),
         }
@@ -85,11 +83,11 @@ impl<'a> Merge<'a> {
             Some(root) if edits.is_empty() => self.merged.root = Some(root),
             Some(root) => {
                 self.descend(root.at, root.level, &[], edits)?;
-                self.finish();
+                self.finish()?;
             }
             None => {
-                edits.iter().for_each(|edit| self.add(edit));
-                self.finish();
+                edits.iter().try_for_each(|edit| self.add(edit))?;
+                self.finish()?;
             }
         }
         Ok(self.merged)
@@ -97,14 +95,12 @@ impl<'a> Merge<'a> {
 
     fn descend(&mut self, at: Pointer, level: u8, separator: &[u8], edits: &[Edit]) -> Result<(), Fault> {
         if edits.is_empty() && self.is_settled(level) {
-            self.take_over(at, level, separator);
-            return Ok(());
+            return self.take_over(at, level, separator);
         }
         let node = self.nodes.node(at, level)?;
         self.merged.dropped.push(at.page);
         if level == 0 {
-            self.merge_leaf(&node, edits);
-            return Ok(());
+            return self.merge_leaf(&node, edits);
         }
         let mut edits = edits;
         for entry in 0..node.len() {
@@ -119,74 +115,75 @@ impl<'a> Merge<'a> {
         Ok(())
     }
 
-    fn merge_leaf(&mut self, leaf: &Node, edits: &[Edit]) {
+    fn merge_leaf(&mut self, leaf: &Node, edits: &[Edit]) -> Result<(), Fault> {
         let mut edits = edits.iter().peekable();
         for entry in 0..leaf.len() {
             let key = leaf.key(entry);
             while let Some(edit) = edits.next_if(|edit| *edit.0 < *key) {
-                self.add(edit);
+                self.add(edit)?;
             }
             match edits.next_if(|edit| *edit.0 == *key) {
-                None => self.push_leaf(key, leaf.value(entry)),
+                None => self.push_leaf(key, leaf.value(entry))?,
                 Some((_, value)) => {
-                    // A head has no value that takes room.
-                    self.merged.displaced += u64::from(!leaf.value(entry).is_empty());
+                    self.sink.displaced(leaf.value(entry));
                     match value {
-                        Some(value) => self.push_leaf(key, value),
+                        Some(value) => self.push_leaf(key, value)?,
                         None => self.merged.removed_keys += 1,
                     }
                 }
             }
         }
-        edits.for_each(|edit| self.add(edit));
+        edits.try_for_each(|edit| self.add(edit))
     }
 
     /// Adds a key that the old tree does not have.
-    fn add(&mut self, (key, value): &Edit) {
-        if let Some(value) = value {
-            self.merged.added_keys += 1;
-            self.push_leaf(key, value);
-        }
+    fn add(&mut self, (key, value): &Edit) -> Result<(), Fault> {
+        let Some(value) = value else { return Ok(()) };
+        self.merged.added_keys += 1;
+        self.push_leaf(key, value)
     }
 
-    fn push_leaf(&mut self, key: &[u8], value: &[u8]) {
+    fn push_leaf(&mut self, key: &[u8], value: &[u8]) -> Result<(), Fault> {
         if !self.levels[0].has_room(key, value) {
-            self.emit(0);
+            self.emit(0)?;
         }
         if self.levels[0].len() == 0 {
-            self.leaf_separator = shortest_between(self.last_key.as_deref(), key);
+            self.leaf_separator = shortest_between(self.has_last_key.then_some(&*self.last_key), key);
         }
         self.levels[0].push(key, value);
-        self.last_key = Some(key.into());
+        self.last_key.clear();
+        self.last_key.extend_from_slice(key);
+        self.has_last_key = true;
+        Ok(())
     }
 
-    fn push_child(&mut self, level: usize, separator: &[u8], at: Pointer) {
+    fn push_child(&mut self, level: usize, separator: &[u8], at: Pointer) -> Result<(), Fault> {
         if level == self.levels.len() {
             self.levels.push(Builder::new(u8::try_from(level).expect("a tree is low")));
         }
         let child = Builder::child(at);
         if !self.levels[level].has_room(separator, &child) {
-            self.emit(level);
+            self.emit(level)?;
         }
         self.levels[level].push(separator, &child);
+        Ok(())
     }
 
     /// Makes a page of what a level has, and hands it to the level above.
-    fn emit(&mut self, level: usize) {
+    fn emit(&mut self, level: usize) -> Result<(), Fault> {
         let separator = self.separator(level);
-        let at = self.seal(level);
-        self.push_child(level + 1, &separator, at);
+        let at = self.seal(level)?;
+        self.push_child(level + 1, &separator, at)
     }
 
     fn separator(&self, level: usize) -> Key {
         if level == 0 { self.leaf_separator.clone() } else { self.levels[level].first_key().into() }
     }
 
-    fn seal(&mut self, level: usize) -> Pointer {
-        let page = PageId(self.allocator.take(1, 1).start);
-        let (node, image, at) = self.levels[level].seal(self.store, page, self.generation);
-        self.merged.pages.push(NewPage { at, image, node });
-        at
+    fn seal(&mut self, level: usize) -> Result<Pointer, Fault> {
+        let (node, at) = self.levels[level].seal(self.store, self.sink.take(), self.generation);
+        self.sink.write(at, node)?;
+        Ok(at)
     }
 
     /// Says whether everything up to `level` can be made into pages now without leaving a thin one.
@@ -208,26 +205,27 @@ impl<'a> Merge<'a> {
         true
     }
 
-    fn take_over(&mut self, at: Pointer, level: u8, separator: &[u8]) {
+    fn take_over(&mut self, at: Pointer, level: u8, separator: &[u8]) -> Result<(), Fault> {
         let level = usize::from(level);
         for below in 0..=level {
             if self.levels.get(below).is_some_and(|page| page.len() > 0) {
-                self.emit(below);
+                self.emit(below)?;
             }
         }
         while self.levels.len() <= level {
             self.levels.push(Builder::new(u8::try_from(self.levels.len()).expect("a tree is low")));
         }
-        self.push_child(level + 1, separator, at);
-        self.last_key = None;
+        self.push_child(level + 1, separator, at)?;
+        self.has_last_key = false;
+        Ok(())
     }
 
     /// Makes pages of what is left, level by level; the last one alone is the root.
-    fn finish(&mut self) {
+    fn finish(&mut self) -> Result<(), Fault> {
         let mut level = 0;
         while level + 1 < self.levels.len() {
             if self.levels[level].len() > 0 {
-                self.emit(level);
+                self.emit(level)?;
             }
             level += 1;
         }
@@ -236,8 +234,9 @@ impl<'a> Merge<'a> {
         self.merged.root = match top.len() {
             0 => None,
             1 if level > 0 => Some(Root { at: top.only_child(), level: level - 1 }),
-            _ => Some(Root { at: self.seal(usize::from(level)), level }),
+            _ => Some(Root { at: self.seal(usize::from(level))?, level }),
         };
+        Ok(())
     }
 }
 
@@ -258,7 +257,8 @@ mod tests {
 
     use crate::index::{for_each_value, get, range};
     use crate::page::Page;
-    use crate::space::PageMap;
+    use crate::space::{Allocator, PageMap};
+    use bytes::Bytes;
 
     const STORE: StoreId = StoreId([7; 16]);
 
@@ -280,14 +280,30 @@ mod tests {
 
     type Model = BTreeMap<Key, Vec<u8>>;
 
-    fn apply(pages: &Pages, used: &mut PageMap, root: Option<Root>, edits: &[Edit]) -> Merged {
-        let mut allocator = Allocator::new(used.clone());
-        let merged = Merge::new(pages, &mut allocator, STORE, 1).run(root, edits).unwrap();
-        for page in &merged.pages {
-            used.insert(page.at.page.0..page.at.page.0 + 1);
-            pages.0.borrow_mut().insert(page.at.page.0, page.image.clone());
+    struct New<'a> {
+        pages: &'a Pages,
+        allocator: Allocator,
+        written: Vec<PageId>,
+    }
+
+    impl Sink for New<'_> {
+        fn take(&mut self) -> PageId {
+            PageId(self.allocator.take(1, 1).start)
         }
-        merged
+        fn write(&mut self, at: Pointer, node: Node) -> Result<(), Fault> {
+            self.written.push(at.page);
+            self.pages.0.borrow_mut().insert(at.page.0, node.image().clone());
+            Ok(())
+        }
+        fn displaced(&mut self, _value: &[u8]) {}
+    }
+
+    /// Returns also which pages are new.
+    fn apply(pages: &Pages, used: &mut PageMap, root: Option<Root>, edits: &[Edit]) -> (Merged, Vec<PageId>) {
+        let mut new = New { pages, allocator: Allocator::new(used.clone()), written: Vec::new() };
+        let merged = Merge::new(pages, &mut new, STORE, 1).run(root, edits).unwrap();
+        new.written.iter().for_each(|page| used.insert(page.0..page.0 + 1));
+        (merged, new.written)
     }
 
     fn check(pages: &Pages, used: &PageMap, root: Option<Root>, model: &Model) {
@@ -302,10 +318,10 @@ mod tests {
         assert_eq!(listed, model.clone().into_iter().collect::<Vec<_>>());
         assert_eq!(reached.count(), used.count(), "every page that is not dropped is reached");
         for key in model.keys().step_by(7) {
-            assert_eq!(get(pages, root, key).unwrap().as_ref(), model.get(key));
+            assert_eq!(get(pages, root, key, <[u8]>::to_vec).unwrap().as_ref(), model.get(key));
             let mut absent = key.to_vec();
             absent.push(0);
-            assert_eq!(get(pages, root, &absent).unwrap().as_ref(), model.get(&*absent));
+            assert_eq!(get(pages, root, &absent, <[u8]>::to_vec).unwrap().as_ref(), model.get(&*absent));
             let (from, exact) = (Bound::Excluded(&**key), Bound::Included(&**key));
             let after = model.range::<[u8], _>((from, Bound::Unbounded)).take(3);
             let after: Vec<_> = after.map(|(key, value)| (key.clone(), value.clone())).collect();
@@ -353,14 +369,15 @@ mod tests {
                     }
                 }
                 let before = used.clone();
-                let merged = apply(&pages, &mut used, root, &edits.into_iter().collect::<Vec<_>>());
-                assert!(merged.pages.iter().all(|page| !before.contains(page.at.page.0)), "X1");
+                let edits: Vec<Edit> = edits.into_iter().collect();
+                let (merged, written) = apply(&pages, &mut used, root, &edits);
+                assert!(written.iter().all(|page| !before.contains(page.0)), "X1");
                 merged.dropped.iter().for_each(|page| used.remove(*page));
                 root = merged.root;
                 check(&pages, &used, root, &model);
             }
             let all: Vec<Edit> = model.keys().map(|key| (key.clone(), None)).collect();
-            let merged = apply(&pages, &mut used, root, &all);
+            let (merged, _) = apply(&pages, &mut used, root, &all);
             assert_eq!(merged.root, None, "nothing is left of nothing");
         }
     }
@@ -371,11 +388,11 @@ mod tests {
         let mut used = PageMap::of_slots();
         let key = |number: u32| Key::from(number.to_be_bytes().as_slice());
         let all: Vec<Edit> = (0..20_000).map(|number| (key(number), Some(vec![1; 14]))).collect();
-        let root = apply(&pages, &mut used, None, &all).root;
+        let root = apply(&pages, &mut used, None, &all).0.root;
         let most: Vec<Edit> =
             (0..20_000).filter(|number| number % 50 != 0).map(|number| (key(number), None)).collect();
-        let merged = apply(&pages, &mut used, root, &most);
-        assert!(merged.pages.len() <= 5, "{}", merged.pages.len());
+        let (merged, written) = apply(&pages, &mut used, root, &most);
+        assert!(written.len() <= 5, "{}", written.len());
         assert_eq!(merged.removed_keys, 19_600);
     }
 
@@ -385,9 +402,10 @@ mod tests {
         let mut used = PageMap::of_slots();
         let key = |number: u32| Key::from(number.to_be_bytes().as_slice());
         let all: Vec<Edit> = (0..20_000).map(|number| (key(number), Some(vec![1; 14]))).collect();
-        let first = apply(&pages, &mut used, None, &all);
-        let merged = apply(&pages, &mut used, first.root, &[(key(10_000), Some(vec![2; 14]))]);
-        assert_eq!(merged.pages.len(), usize::from(first.root.unwrap().level) + 1);
-        assert_eq!(merged.dropped.len(), merged.pages.len());
+        let (first, _) = apply(&pages, &mut used, None, &all);
+        let edit = (key(10_000), Some(vec![2; 14]));
+        let (merged, written) = apply(&pages, &mut used, first.root, &[edit]);
+        assert_eq!(written.len(), usize::from(first.root.unwrap().level) + 1);
+        assert_eq!(merged.dropped.len(), written.len());
     }
 }

@@ -19,7 +19,7 @@ use mnem_core::port::Fault;
 
 use crate::superblock::Pointer;
 
-pub(crate) use merge::{Merge, Merged};
+pub(crate) use merge::{Merge, Sink};
 pub(crate) use node::{Builder, Node};
 pub(crate) use read::{for_each_value, get, get_in_memory, range};
 

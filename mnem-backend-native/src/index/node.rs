@@ -2,6 +2,8 @@
 //!
 //! Invariant: a [`Node`] was checked as a whole when it was made, so looking into it cannot fail.
 
+use std::cmp::Ordering;
+
 use bytes::Bytes;
 
 use crate::bytes::{StoreId, get, get_u16, put};
@@ -31,15 +33,43 @@ const _: () = assert!(
 #[derive(Debug)]
 pub(crate) struct Node {
     page: Page,
+    /// So many bytes begin all keys.
+    prefix: usize,
+    /// The four bytes of each key behind the prefix, as numbers: a search looks at these first, which lie together.
+    heads: Box<[u32]>,
+}
+
+/// Returns the first four bytes of what follows a prefix, padded with zeros: in the order of the keys.
+fn head(rest: &[u8]) -> u32 {
+    let mut head = [0; 4];
+    let length = rest.len().min(4);
+    head[..length].copy_from_slice(&rest[..length]);
+    u32::from_be_bytes(head)
 }
 
 impl Node {
     /// Checks the entries of a page.
     pub(crate) fn new(page: Page) -> Option<Node> {
-        let node = Node { page };
+        let mut node = Node { page, prefix: 0, heads: Box::default() };
         (0..node.len()).try_for_each(|entry| node.check(entry))?;
         let ascends = (1..node.len()).all(|entry| node.key(entry - 1) < node.key(entry));
-        (ascends && node.len() > 0).then_some(node)
+        if !ascends || node.len() == 0 {
+            return None;
+        }
+        let (first, last) = (node.key(0), node.key(node.len() - 1));
+        node.prefix = first.iter().zip(last).take_while(|(one, other)| one == other).count();
+        node.heads = (0..node.len()).map(|entry| head(&node.key(entry)[node.prefix..])).collect();
+        Some(node)
+    }
+
+    /// Returns the page as it is written.
+    pub(crate) fn image(&self) -> &Bytes {
+        self.page.bytes()
+    }
+
+    /// Returns how much memory it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        PAGE_SIZE + self.heads.len() * size_of::<u32>()
     }
 
     fn check(&self, entry: usize) -> Option<()> {
@@ -88,12 +118,24 @@ impl Node {
 
     /// Returns the first entry whose key is not below `key`, and whether it is `key`.
     pub(crate) fn search(&self, key: &[u8]) -> (usize, bool) {
-        let (mut low, mut high) = (0, self.len());
-        while low < high {
-            let middle = usize::midpoint(low, high);
-            if self.key(middle) < key { low = middle + 1 } else { high = middle }
+        let prefix = &self.key(0)[..self.prefix];
+        let Some(rest) = key.strip_prefix(prefix) else {
+            return (if key < prefix { 0 } else { self.len() }, false);
+        };
+        let head = head(rest);
+        let low = self.heads.partition_point(|other| *other < head);
+        // Keys that share these four bytes are few, mostly one.
+        for entry in low..self.len() {
+            if self.heads[entry] != head {
+                return (entry, false);
+            }
+            match self.key(entry).cmp(key) {
+                Ordering::Less => {}
+                Ordering::Equal => return (entry, true),
+                Ordering::Greater => return (entry, false),
+            }
         }
-        (low, low < self.len() && self.key(low) == key)
+        (self.len(), false)
     }
 
     /// Returns the child that holds `key`, if any does.
@@ -166,7 +208,7 @@ impl Builder {
     }
 
     /// Makes the page, and begins anew.
-    pub(crate) fn seal(&mut self, store: StoreId, at: PageId, generation: u64) -> (Node, Bytes, Pointer) {
+    pub(crate) fn seal(&mut self, store: StoreId, at: PageId, generation: u64) -> (Node, Pointer) {
         let table = PAGE_HEADER_BYTES + self.offsets.len() * OFFSET_BYTES;
         let used = self.used();
         let mut bytes = vec![0; PAGE_SIZE];
@@ -185,7 +227,6 @@ impl Builder {
         let (page, crc) = Page::seal(store, at, header, bytes);
         self.offsets.clear();
         self.entries.clear();
-        let image = page.bytes().clone();
-        (Node::new(page).expect("what we write, we can read"), image, Pointer { page: at, crc })
+        (Node::new(page).expect("what we write, we can read"), Pointer { page: at, crc })
     }
 }

@@ -8,8 +8,13 @@ use super::Nodes;
 use crate::keys::Key;
 use crate::superblock::{Pointer, Root};
 
-/// Returns the value of a key.
-pub(crate) fn get(nodes: &dyn Nodes, root: Option<Root>, key: &[u8]) -> Result<Option<Vec<u8>>, Fault> {
+/// Finds a key, and makes something of its value.
+pub(crate) fn get<T>(
+    nodes: &impl Nodes,
+    root: Option<Root>,
+    key: &[u8],
+    make: impl FnOnce(&[u8]) -> T,
+) -> Result<Option<T>, Fault> {
     let Some(root) = root else { return Ok(None) };
     let mut at = root.at;
     for level in (1..=root.level).rev() {
@@ -18,11 +23,11 @@ pub(crate) fn get(nodes: &dyn Nodes, root: Option<Root>, key: &[u8]) -> Result<O
     }
     let leaf = nodes.node(at, 0)?;
     let (entry, is_there) = leaf.search(key);
-    Ok(is_there.then(|| leaf.value(entry).to_vec()))
+    Ok(is_there.then(|| make(leaf.value(entry))))
 }
 
 /// Says whether a key is there, if all the pages on the way are in memory.
-pub(crate) fn get_in_memory(nodes: &dyn Nodes, root: Option<Root>, key: &[u8]) -> Option<bool> {
+pub(crate) fn get_in_memory(nodes: &impl Nodes, root: Option<Root>, key: &[u8]) -> Option<bool> {
     let Some(root) = root else { return Some(false) };
     let mut at = root.at;
     for level in (1..=root.level).rev() {

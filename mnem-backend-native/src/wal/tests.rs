@@ -59,6 +59,7 @@ fn writer(disk: &SimVfs, epoch: u32, nonce: u32) -> Wal {
         compression: Compression::None,
         segment_bytes_max: SIZE,
         counters: Arc::new(Counters::default()),
+        health: Arc::default(),
     };
     let at = Resume { position: end.position, chain: end.chain, txn: end.txn, epoch, nonce };
     Wal::resume(parts, segments.files.into_iter().nth(end.segment).unwrap().1, number, header, others, at)

@@ -11,6 +11,7 @@ use super::Lsn;
 use super::record::{RECORD_HEADER_BYTES, RecordHeader};
 use super::segment::{self, SEGMENT_HEADER_BYTES, SegmentHeader, fault};
 use crate::bytes::{StoreId, wide};
+use crate::health::Health;
 use crate::metrics::Counters;
 use crate::options::{Compression, SEGMENT_BYTES_MIN};
 
@@ -64,6 +65,7 @@ pub(crate) struct Wal {
     compression: Compression,
     segment_bytes_max: u64,
     counters: Arc<Counters>,
+    health: Arc<Health>,
     file: Box<dyn VfsFile>,
     number: u32,
     active: SegmentHeader,
@@ -77,7 +79,6 @@ pub(crate) struct Wal {
     txn: u64,
     epoch: u32,
     nonce: u32,
-    poisoned: Option<&'static str>,
 }
 
 /// What a log is made of, apart from where it goes on.
@@ -88,6 +89,7 @@ pub(crate) struct Parts {
     pub(crate) compression: Compression,
     pub(crate) segment_bytes_max: u64,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) health: Arc<Health>,
 }
 
 impl Wal {
@@ -101,7 +103,7 @@ impl Wal {
         at: Resume,
     ) -> Wal {
         assert!(at.position >= active.first_record() && at.position <= active.end(), "inside the segment");
-        let Parts { vfs, dir, store, compression, segment_bytes_max, counters } = parts;
+        let Parts { vfs, dir, store, compression, segment_bytes_max, counters, health } = parts;
         Wal {
             vfs,
             dir,
@@ -109,6 +111,7 @@ impl Wal {
             compression,
             segment_bytes_max,
             counters,
+            health,
             file,
             number,
             active,
@@ -120,7 +123,6 @@ impl Wal {
             txn: at.txn,
             epoch: at.epoch,
             nonce: at.nonce,
-            poisoned: None,
         }
     }
 
@@ -149,24 +151,11 @@ impl Wal {
         self.compression
     }
 
-    /// The check before every write.
-    pub(crate) fn refuse_if_poisoned(&self) -> Result<(), Fault> {
-        match self.poisoned {
-            Some(action) => Err(Fault::Poisoned { action }),
-            None => Ok(()),
-        }
-    }
-
-    /// What reached the disk is unknown from now on.
-    pub(crate) fn poison(&mut self, action: &'static str) {
-        self.poisoned.get_or_insert(action);
-    }
-
     /// Appends one flush, a record for each body, and returns their positions. Nothing is durable yet.
     ///
     /// A full disk leaves the log as it was; any other failure is its last write.
     pub(crate) fn append(&mut self, bodies: &[Body]) -> Result<Vec<Lsn>, Fault> {
-        self.refuse_if_poisoned()?;
+        self.health.check()?;
         let bytes = bodies.iter().map(Body::bytes).sum();
         self.make_room(Lsn(bytes).next_block().0)?;
         let mut flush = Vec::with_capacity(usize::try_from(Lsn(bytes).next_block().0).expect("bounded"));
@@ -201,11 +190,11 @@ impl Wal {
 
     /// Makes everything durable that was appended.
     pub(crate) fn sync(&mut self) -> Result<(), Fault> {
-        self.refuse_if_poisoned()?;
+        self.health.check()?;
         if self.is_dirty {
             if let Err(error) = self.file.sync_data() {
                 // The system may have dropped what it could not write: asking again would report success without it.
-                self.poison("sync");
+                self.health.fail("sync");
                 return Err(fault("sync", &segment::path(&self.dir, self.number), error));
             }
             self.is_dirty = false;
@@ -215,10 +204,15 @@ impl Wal {
         Ok(())
     }
 
-    /// Forgets everything before `lsn`, which a durable superblock covers that names the active segment.
-    pub(crate) fn release(&mut self, lsn: Lsn) {
+    /// The same, if it is not known to be durable up to `lsn`.
+    pub(crate) fn sync_to(&mut self, lsn: Lsn) -> Result<(), Fault> {
+        if self.durable < lsn { self.sync() } else { self.health.check() }
+    }
+
+    /// Forgets everything before the segment that begins at `start`: a durable superblock names it.
+    pub(crate) fn release(&mut self, start: Lsn) {
         for segment in &mut self.others {
-            segment.end = segment.end.filter(|end| *end > lsn);
+            segment.end = segment.end.filter(|end| *end > start);
         }
         let most = self.segment_bytes_max;
         let oversized = self.others.extract_if(.., |segment| segment.end.is_none() && segment.bytes > most);
@@ -231,7 +225,7 @@ impl Wal {
     fn write(&mut self, bytes: &[u8], offset: u64) -> Result<(), Fault> {
         self.is_dirty = true;
         self.file.write_all_at(bytes, offset).map_err(|error| {
-            self.poison("write");
+            self.health.fail("write");
             fault("write", &segment::path(&self.dir, self.number), error)
         })
     }
@@ -239,7 +233,7 @@ impl Wal {
     fn create(&mut self, number: u32, size: u64) -> Result<Box<dyn VfsFile>, Fault> {
         let made = segment::create(self.vfs.as_ref(), &self.dir, number, size);
         if matches!(&made, Err(error) if !matches!(error, Fault::Full { .. })) {
-            self.poison("sync");
+            self.health.fail("sync");
         }
         made
     }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::error::Error;
 use std::sync::Arc;
 
-use mnem_backend_native::{Compression, StorageEngine, StorageOptions, WalCommitPolicy};
+use mnem_backend_native::{Compression, MaintenancePolicy, StorageEngine, StorageOptions, WalCommitPolicy};
 use mnem_core::cid::Codec;
 use mnem_core::port::{
     BlockRead, Blockstore, Collector, HeadsUpdate, Namespace, OpHeadsStore, Row, RowTable, SideTable, Store,
@@ -24,6 +24,8 @@ pub(crate) const OPTIONS: StorageOptions = StorageOptions {
     pool_bytes: 1 << 20,
     segment_bytes_max: 32 << 10,
     checkpoint_bytes: 64 << 10,
+    direct_bytes: 32 << 10,
+    maintenance: MaintenancePolicy::Inline,
 };
 
 /// Bytes that look random and are the same each time.
