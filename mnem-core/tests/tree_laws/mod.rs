@@ -9,7 +9,8 @@ use bytes::Bytes;
 use mnem_core::codec::{self, Writer};
 use mnem_core::port::{BlockRead, CidStream, StoreError};
 use mnem_core::tree::{
-    BlockSink, Change, Dispute, Edit, Entry, KeyRange, Order, Tree, TreeError, TreeParams, TreeStore,
+    BlockSink, Change, Dispute, Edit, Entry, KeyRange, NodeCache, Order, Tree, TreeError, TreeParams,
+    TreeStore,
 };
 use mnem_core::{Block, Cid, Codec};
 
@@ -98,6 +99,12 @@ fn store(params: &TreeParams) -> (Arc<Blocks>, TreeStore) {
     (blocks, store)
 }
 
+/// Reads the same behind a cache, which holds a few nodes or all.
+fn cached(blocks: &Arc<Blocks>, trees: &TreeStore, cache_bytes: u64) -> TreeStore {
+    let cache = NodeCache::new(trees.params(), cache_bytes).expect("parameters of this file are sound");
+    TreeStore::with_cache(blocks.clone(), Arc::new(cache))
+}
+
 /// Any bytes are no node, or the one node that holds what it holds.
 pub fn a_node_is_refused_or_the_only_one_of_its_content(bytes: &[u8]) {
     for params in &PARAMS {
@@ -184,8 +191,16 @@ fn write_any_count(writer: &mut Writer, count: u64) {
     }
 }
 
-/// Reads a tree in every way. If it can be read, it is what its content makes; if not, nothing but an error comes of it.
+/// Reads a tree without a cache, and twice with one: the second time children are known.
 fn read_everything(blocks: &Arc<Blocks>, tree: &Tree) {
+    let known = cached(blocks, tree.store(), 1 << 20).tree(*tree.root());
+    let read = [tree, &known, &known].map(|tree| read_every_way(blocks, tree));
+    assert!(read[0] == read[1] && read[1] == read[2], "{read:?}");
+}
+
+/// Returns the entries of a tree. If it can be read, it is what its content makes; if not, nothing but an error comes of
+/// it.
+fn read_every_way(blocks: &Arc<Blocks>, tree: &Tree) -> Option<Vec<Entry>> {
     let read = |order| tree.range(KeyRange::ALL, order).collect::<Result<Vec<Entry>, TreeError>>();
     let mut sink: &Blocks = blocks;
     let empty = tree.store().build_empty(&mut sink).expect("memory takes all");
@@ -211,11 +226,13 @@ fn read_everything(blocks: &Arc<Blocks>, tree: &Tree) {
             let (cid, bytes) =
                 (tree.root(), blocks.get(tree.root()).expect("memory reads").expect("it was read"));
             codec::links(cid.codec(), bytes.bytes()).expect("a node is canonical");
+            Some(entries)
         }
         (Err(_), Err(_)) => {
             assert!(differences.is_err(), "a tree that cannot be read has a difference to the empty one");
             // Errors or answers: there is no law for what part of a damaged tree can be used.
             let _ = (removed, tree.len(), tree.nth(1), tree.get(&[1]), tree.rank(&[1, 2]));
+            None
         }
         (forth, back) => panic!("one way it reads, the other it does not: {forth:?} {back:?}"),
     }
@@ -241,7 +258,12 @@ type Model = BTreeMap<Vec<u8>, Vec<u8>>;
 /// Changing, comparing and merging trees gives what the same gives on a map.
 pub fn trees_behave_like_maps(bytes: &[u8]) {
     let mut draw = Draw(bytes);
-    let (blocks, trees) = store(&PARAMS[draw.below(PARAMS.len())]);
+    let (blocks, mut trees) = store(&PARAMS[draw.below(PARAMS.len())]);
+    match draw.below(3) {
+        0 => {}
+        1 => trees = cached(&blocks, &trees, 8 << 10),
+        _ => trees = cached(&blocks, &trees, 1 << 20),
+    }
     let mut base = (trees.build_empty(&mut &*blocks).expect("memory takes all"), Model::new());
     for _ in 0..draw.below(4) {
         base = changed(&mut draw, &blocks, &base);
