@@ -113,15 +113,20 @@ impl BlockRead for Staged {
     fn scan(&self, after: Option<Cid>) -> Result<CidStream, StoreError> {
         let new = self.lock();
         let cids: Vec<Cid> = new.by_cid.keys().copied().filter(|cid| Some(*cid) > after).collect();
-        let below = self.base.scan(after)?.peekable();
-        Ok(Box::new(Both { below, staged: cids.into_iter().peekable() }))
+        Ok(Box::new(Both::new(self.base.scan(after)?, cids.into_iter())))
     }
 }
 
 /// Two ascending streams as one, without what is in both twice.
-struct Both<S: Iterator<Item = Cid>> {
+pub(crate) struct Both<S: Iterator<Item = Cid>> {
     below: Peekable<CidStream>,
     staged: Peekable<S>,
+}
+
+impl<S: Iterator<Item = Cid>> Both<S> {
+    pub(crate) fn new(below: CidStream, staged: S) -> Both<S> {
+        Both { below: below.peekable(), staged: staged.peekable() }
+    }
 }
 
 impl<S: Iterator<Item = Cid>> Iterator for Both<S> {

@@ -38,7 +38,7 @@ pub use copy::{Copied, CopyError, copy};
 pub use error::Error;
 pub use mnem_core::props;
 pub use mnem_core::repo::{
-    Actor, Blame, Delta, Deltas, Differ, Ends, Field, History, IntoMoment, IntoRevision, ModelVectors,
+    Actor, Blame, Delta, Deltas, Differ, Ends, Field, Fork, History, IntoMoment, IntoRevision, ModelVectors,
     Moment, Options, Repo, RepoError, Revision, Snapshot, Transaction, VectorError, Version, Writer,
 };
 pub use mnem_core::repo::{Change, ChangeKind, Changed, Counts, Diff, DiffStat, Log, Only};

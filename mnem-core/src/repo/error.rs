@@ -168,6 +168,12 @@ pub enum RepoError {
         /// The operation.
         operation: OperationId,
     },
+    /// A fork cannot be kept that began at an older state than the branch was at: it would take back what came after.
+    #[error("the fork began at an older state of {branch} than the branch was at, and cannot be kept")]
+    ForkOfThePast {
+        /// The branch.
+        branch: String,
+    },
     /// What was given is no value, name or property.
     #[error(transparent)]
     Value(#[from] ValueError),
