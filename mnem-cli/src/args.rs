@@ -160,14 +160,34 @@ commands! {
     Get(get);
     /// List the commits of a branch, newest first
     Log(log);
-    /// Show a commit
+    /// Show what differs between two states
+    Diff(diff);
+    /// Show a commit, and what it changed
     Show(show);
+    /// What became of a node or an edge, newest first
+    History(history);
+    /// Who wrote what is known, property by property
+    Blame(blame);
+    /// Find nodes or edges by what is known of them
+    Query(query);
+    /// Show the edges of a node
+    Neighbors(neighbors);
     /// List branches, or make one
     Branch(branch);
     /// Work on another branch
     Switch(switch);
     /// List tags, or make one
     Tag(tag);
+    /// Write a state as lines of JSON
+    Export(export);
+    /// Record what lines of JSON say
+    Import(import);
+    /// Count what there is
+    Stats(stats);
     /// Read and change settings
     Config(config);
+    /// Write a script that completes commands in a shell
+    Completions(completions);
+    /// Write a manual page
+    Man(man);
 }

@@ -43,6 +43,12 @@ impl<'a> Context<'a> {
         Ok(Context { global, output, config, zone_minutes, place })
     }
 
+    /// Sends what follows through the pager, where there is one.
+    pub(crate) fn page(&mut self) {
+        let command = self.config.value("pager").map(str::to_owned);
+        self.output.page(command.as_deref());
+    }
+
     /// Returns what was said of the repository, if anything was.
     pub(crate) fn repo_flag(&self) -> Option<&str> {
         self.global.repo.as_deref()

@@ -41,10 +41,12 @@ impl<'a> EditOf<'a> {
         for id in &self.touched {
             let change = match id {
                 EntityId::Node(id) => {
-                    Change::of_node(base.get::<NodeId>(*id)?.as_ref(), self.tx.get(*id)?.as_ref())
+                    let versions = (base.get::<NodeId>(*id)?, self.tx.get(*id)?);
+                    Change::of_versions(base, versions, mnem::Change::Node)?
                 }
                 EntityId::Edge(id) => {
-                    Change::of_edge(base, base.get::<EdgeId>(*id)?.as_ref(), self.tx.get(*id)?.as_ref())?
+                    let versions = (base.get::<EdgeId>(*id)?, self.tx.get(*id)?);
+                    Change::of_versions(base, versions, mnem::Change::Edge)?
                 }
             };
             changes.extend(change);

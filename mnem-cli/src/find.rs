@@ -9,6 +9,7 @@
 use mnem::object::{Edge, Node};
 use mnem::value::Value;
 use mnem::{EdgeId, EntityId, NodeId, RepoError, Snapshot};
+use mnem_core::repo::query::{self, Query, prop};
 
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -34,9 +35,8 @@ pub(crate) enum Found {
 
 /// Finds a node or an edge.
 pub(crate) fn entity(now: &Snapshot, text: &str) -> Result<EntityId, Failure> {
-    let mut names = Vec::new();
     if let Some((label, name)) = text.split_once('/') {
-        let found = by_name(now, label, name, &mut names)?;
+        let found = by_name(now, label, name)?;
         match found.as_slice() {
             [] => {}
             [one] => return Ok((*one).into()),
@@ -56,7 +56,22 @@ pub(crate) fn entity(now: &Snapshot, text: &str) -> Result<EntityId, Failure> {
             several => return Err(ambiguous(now, text, several)?),
         }
     }
-    Err(unknown(text, &names))
+    Err(unknown(text, &names_like(now, text)?))
+}
+
+/// Finds a node or an edge that may be gone: then its id has to be given whole.
+pub(crate) fn entity_that_was(now: &Snapshot, text: &str) -> Result<EntityId, Failure> {
+    let found = entity(now, text);
+    match (&found, text.parse::<NodeId>()) {
+        (Err(failure), Ok(node)) if failure.exit == Exit::NotFound => {
+            if now.last_modified(node)?.is_some() {
+                return Ok(node.into());
+            }
+            let edge = EdgeId::from_bytes(*node.as_bytes());
+            if now.last_modified(edge)?.is_some() { Ok(edge.into()) } else { found }
+        }
+        _ => found,
+    }
 }
 
 /// Finds a node.
@@ -75,20 +90,26 @@ pub(crate) fn read(now: &Snapshot, id: EntityId) -> Result<Found, RepoError> {
     })
 }
 
-/// Finds the nodes of a label that have a name. Collects names that are there, to compare with one that is not.
-fn by_name(now: &Snapshot, label: &str, name: &str, names: &mut Vec<String>) -> Result<Vec<NodeId>, Failure> {
-    let mut found = Vec::new();
-    for node in now.labelled(label)? {
-        let node = node?;
-        match name_of(&node) {
-            Some(other) if other == name => found.push(node.id),
-            Some(other) if found.is_empty() && names.len() < LOOKED_AT_MAX => {
-                names.push(format!("{label}/{other}"));
-            }
-            _ => {}
-        }
+/// Finds the nodes of a label that have a name: a text or, where it is one, a number.
+fn by_name(now: &Snapshot, label: &str, name: &str) -> Result<Vec<NodeId>, Failure> {
+    let is_called = prop(NAME).equals(name);
+    let is_called = match name.parse::<i64>() {
+        Ok(number) if number.to_string() == name => is_called.or(prop(NAME).equals(number)),
+        _ => is_called,
+    };
+    let asked = Query::nodes(query::label(label).and(is_called));
+    let found = now.find(&asked)?.take(CANDIDATES_MAX);
+    Ok(found.map(|node| Ok(node?.id)).collect::<Result<Vec<_>, RepoError>>()?)
+}
+
+/// Lists what the nodes are called that carry the label of one that is not there.
+fn names_like(now: &Snapshot, text: &str) -> Result<Vec<String>, Failure> {
+    let Some((label, _)) = text.split_once('/') else { return Ok(Vec::new()) };
+    let mut names = Vec::new();
+    for node in now.labelled(label)?.take(LOOKED_AT_MAX) {
+        names.extend(name_of(&node?).map(|name| format!("{label}/{name}")));
     }
-    Ok(found)
+    Ok(names)
 }
 
 fn by_digits(now: &Snapshot, label: Option<&str>, digits: &str) -> Result<Vec<EntityId>, Failure> {

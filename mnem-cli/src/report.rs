@@ -1,7 +1,7 @@
-//! What was changed, as every command tells it: `+` is new, `~` changed, `-` gone.
+//! What was changed, as every command tells it: `+` is new, `~` changed, `-` gone, `!` in conflict, `=` settled.
 
 use mnem::object::{Edge, Node};
-use mnem::{Delta, Differ as _, RepoError, Snapshot};
+use mnem::{ChangeKind, Changed, Delta, RepoError, Snapshot};
 use serde_json::{Value as Json, json};
 
 use crate::find;
@@ -17,47 +17,33 @@ pub(crate) fn short(id: &impl ToString) -> String {
     id.get(SHORT_DIGITS).map_or(id.clone(), str::to_owned)
 }
 
-/// A node or an edge that differs between two states.
+/// A node or an edge that differs between two states, and what it is called.
 pub(crate) struct Change {
     title: String,
-    what: What,
-    old: bool,
-    new: bool,
-    deltas: Vec<Delta>,
-}
-
-enum What {
-    Node(Node),
-    Edge(Edge),
+    change: mnem::Change,
 }
 
 impl Change {
-    /// Compares two versions of a node; `None` if neither is there.
-    pub(crate) fn of_node(old: Option<&Node>, new: Option<&Node>) -> Option<Change> {
-        let shown = new.or(old)?;
-        Some(Change {
-            title: find::title(shown),
-            what: What::Node(shown.clone()),
-            old: old.is_some(),
-            new: new.is_some(),
-            deltas: Node::differ(old, new).into_iter().collect(),
-        })
+    /// Finds out what it is called. Ends of edges are called what `now` calls them.
+    pub(crate) fn new(now: &Snapshot, change: mnem::Change) -> Result<Change, RepoError> {
+        let title = match &change {
+            mnem::Change::Node(node) => find::title(node.either()),
+            mnem::Change::Edge(edge) => find::edge_title(now, edge.either())?,
+        };
+        Ok(Change { title, change })
     }
 
-    /// Compares two versions of an edge, whose ends are called what `now` calls them; `None` if neither is there.
-    pub(crate) fn of_edge(
+    /// Takes two versions; `None` if neither is there.
+    pub(crate) fn of_versions<T>(
         now: &Snapshot,
-        old: Option<&Edge>,
-        new: Option<&Edge>,
+        versions: (Option<T>, Option<T>),
+        kind: fn(Changed<T>) -> mnem::Change,
     ) -> Result<Option<Change>, RepoError> {
-        let Some(shown) = new.or(old) else { return Ok(None) };
-        Ok(Some(Change {
-            title: find::edge_title(now, shown)?,
-            what: What::Edge(shown.clone()),
-            old: old.is_some(),
-            new: new.is_some(),
-            deltas: Edge::differ(old, new).into_iter().collect(),
-        }))
+        let (old, new) = versions;
+        if old.is_none() && new.is_none() {
+            return Ok(None);
+        }
+        Change::new(now, kind(Changed { old, new, old_disputed: None, new_disputed: None })).map(Some)
     }
 
     /// Returns what the entity is called.
@@ -65,61 +51,63 @@ impl Change {
         &self.title
     }
 
-    const fn word(&self) -> (&'static str, &'static str, Paint) {
-        match (self.old, self.new) {
-            (false, _) => ("+", "added", Paint::Added),
-            (true, true) => ("~", "changed", Paint::Changed),
-            (true, false) => ("-", "removed", Paint::Removed),
+    fn word(&self) -> (&'static str, Paint) {
+        match self.change.kind() {
+            ChangeKind::Added => ("added", Paint::Added),
+            ChangeKind::Removed => ("removed", Paint::Removed),
+            ChangeKind::Changed => ("changed", Paint::Changed),
+            ChangeKind::Disputed => ("disputed", Paint::Bad),
+            ChangeKind::Settled => ("settled", Paint::Added),
         }
     }
 
     /// Says whether the title tells a delta already.
     fn is_told(&self, delta: &Delta) -> bool {
-        let is_whole = self.old != self.new;
-        match delta {
-            Delta::Ends { .. } => is_whole,
-            Delta::Labels { old, new } => is_whole && old.len() + new.len() == 1,
-            Delta::Property { name, .. } => {
-                is_whole && &**name == find::NAME && matches!(self.what, What::Node(_))
-            }
+        let is_node = matches!(self.change, mnem::Change::Node(_));
+        match (self.change.kind(), delta) {
+            (ChangeKind::Removed, _) => true,
+            (ChangeKind::Added, Delta::Ends { .. }) => true,
+            (ChangeKind::Added, Delta::Labels { new, .. }) => new.len() == 1,
+            (ChangeKind::Added, Delta::Property { name, .. }) => is_node && &**name == find::NAME,
             _ => false,
         }
     }
 
     /// Writes one line.
     pub(crate) fn text(&self, text: &mut Text) {
-        let (mark, _, paint) = self.word();
-        text.painted(paint, mark).plain(" ").painted(paint, &self.title);
-        // Of what is gone the title is enough.
-        let told: Vec<String> = match self.new {
-            true => {
-                self.deltas.iter().filter(|delta| !self.is_told(delta)).map(ToString::to_string).collect()
-            }
-            false => Vec::new(),
-        };
+        let (_, paint) = self.word();
+        text.painted(paint, &self.change.kind().sign().to_string()).plain(" ").painted(paint, &self.title);
+        let deltas = self.change.deltas();
+        let told: Vec<String> =
+            deltas.iter().filter(|delta| !self.is_told(delta)).map(ToString::to_string).collect();
         if !told.is_empty() {
             text.plain("  ").plain(&told.join(", "));
+        }
+        if let Some(disputed) = self.disputed() {
+            text.plain("  (in conflict: ").plain(&disputed.join(", ")).plain(")");
         }
         text.end();
     }
 
+    fn disputed(&self) -> Option<&Vec<String>> {
+        match &self.change {
+            mnem::Change::Node(node) => node.new_disputed.as_ref(),
+            mnem::Change::Edge(edge) => edge.new_disputed.as_ref(),
+        }
+    }
+
     /// Writes the JSON form.
     pub(crate) fn fields(&self, fields: &mut Fields) {
-        match &self.what {
-            What::Node(node) => {
-                fields.insert("node".into(), json!(node.id.to_string()));
-                fields.insert("labels".into(), node.labels.iter().map(|label| json!(**label)).collect());
-            }
-            What::Edge(edge) => {
-                fields.insert("edge".into(), json!(edge.id.to_string()));
-                fields.insert("src".into(), json!(edge.src.to_string()));
-                fields.insert("type".into(), json!(*edge.edge_type));
-                fields.insert("dst".into(), json!(edge.dst.to_string()));
-            }
+        match &self.change {
+            mnem::Change::Node(node) => node_head(node.either(), fields),
+            mnem::Change::Edge(edge) => edge_head(edge.either(), fields),
         }
         fields.insert("title".into(), json!(self.title));
-        fields.insert("change".into(), json!(self.word().1));
-        fields.insert("deltas".into(), self.deltas.iter().map(delta_to_json).collect());
+        fields.insert("change".into(), json!(self.word().0));
+        fields.insert("deltas".into(), self.change.deltas().iter().map(delta_to_json).collect());
+        if let Some(disputed) = self.disputed() {
+            fields.insert("conflict".into(), json!(disputed));
+        }
     }
 
     /// Returns the JSON form.
@@ -130,8 +118,22 @@ impl Change {
     }
 }
 
+/// Writes which node, and what it is.
+pub(crate) fn node_head(node: &Node, fields: &mut Fields) {
+    fields.insert("node".into(), json!(node.id.to_string()));
+    fields.insert("labels".into(), node.labels.iter().map(|label| json!(**label)).collect());
+}
+
+/// Writes which edge, and what it connects.
+pub(crate) fn edge_head(edge: &Edge, fields: &mut Fields) {
+    fields.insert("edge".into(), json!(edge.id.to_string()));
+    fields.insert("src".into(), json!(edge.src.to_string()));
+    fields.insert("type".into(), json!(*edge.edge_type));
+    fields.insert("dst".into(), json!(edge.dst.to_string()));
+}
+
 /// Writes what differs in one field. What is absent is left out.
-fn delta_to_json(delta: &Delta) -> Json {
+pub(crate) fn delta_to_json(delta: &Delta) -> Json {
     let mut fields = Fields::new();
     let mut put = |name: &str, value: Option<Json>| {
         if let Some(value) = value {

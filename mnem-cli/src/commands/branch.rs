@@ -11,7 +11,7 @@ use crate::output::{Fields, Paint, Record, Text};
 use crate::report::short;
 
 pub(crate) const EXAMPLES: &str = "  mnem branch                   list them
-  mnem branch letters           make one here, and stay on this one
+  mnem branch drafts            make one here, and stay on this one
   mnem branch first main~1      make one that begins further back\n";
 
 /// Arguments.

@@ -12,6 +12,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::find::{self, Found};
 use crate::output::{Fields, Paint, Record, Text};
+use crate::report;
 use crate::values::to_json;
 
 pub(crate) const EXAMPLES: &str = "  mnem get Person/Ada
@@ -117,15 +118,11 @@ impl Record for Entity {
 }
 
 fn node_fields(node: &Node, fields: &mut Fields) {
-    fields.insert("node".into(), json!(node.id.to_string()));
-    fields.insert("labels".into(), node.labels.iter().map(|label| json!(**label)).collect());
+    report::node_head(node, fields);
     fields.insert("props".into(), to_json(&node.props));
 }
 
 fn edge_fields(edge: &Edge, fields: &mut Fields) {
-    fields.insert("edge".into(), json!(edge.id.to_string()));
-    fields.insert("src".into(), json!(edge.src.to_string()));
-    fields.insert("type".into(), json!(*edge.edge_type));
-    fields.insert("dst".into(), json!(edge.dst.to_string()));
+    report::edge_head(edge, fields);
     fields.insert("props".into(), to_json(&edge.props));
 }

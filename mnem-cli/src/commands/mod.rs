@@ -1,17 +1,49 @@
 //! The commands, one a module. Each says how it is written, does it through the library, and hands records to the output.
 
 pub(crate) mod add;
+pub(crate) mod blame;
 pub(crate) mod branch;
+pub(crate) mod completions;
 pub(crate) mod config;
+pub(crate) mod diff;
+pub(crate) mod export;
 pub(crate) mod get;
+pub(crate) mod history;
+pub(crate) mod import;
 pub(crate) mod init;
 pub(crate) mod link;
 pub(crate) mod log;
+pub(crate) mod man;
+pub(crate) mod neighbors;
+pub(crate) mod query;
 pub(crate) mod rm;
 pub(crate) mod set;
 pub(crate) mod show;
+pub(crate) mod stats;
 pub(crate) mod status;
 pub(crate) mod switch;
 pub(crate) mod tag;
 pub(crate) mod unlink;
 pub(crate) mod unset;
+
+use mnem::{ActorId, Writer};
+use serde_json::json;
+
+use crate::output::Fields;
+
+/// Writes who wrote something, when and why.
+fn writer_fields(writer: &Writer, fields: &mut Fields) {
+    fields.insert("commit".into(), json!(writer.commit.to_string()));
+    fields.insert("time".into(), json!(writer.time.to_string()));
+    fields.insert("actor".into(), json!(writer_name(writer)));
+    fields.insert("message".into(), json!(*writer.message));
+}
+
+/// Returns who wrote something: a name, or an id.
+fn writer_name(writer: &Writer) -> String {
+    match &writer.name {
+        Some(name) => name.as_ref().to_owned(),
+        None if writer.actor == ActorId::SYSTEM => "mnem".to_owned(),
+        None => writer.actor.to_string(),
+    }
+}

@@ -8,7 +8,7 @@ use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::find;
-use crate::output::{Fields, Paint, Record, Text};
+use crate::output::{Fields, Paint, Record, Text, counted};
 use crate::report::short;
 
 pub(crate) const EXAMPLES: &str = "  mnem status\n";
@@ -78,8 +78,7 @@ impl Record for Standing {
             None => text.plain(", without a commit yet"),
         };
         text.plain(&format!("; {}, {} store", self.repository, self.kind)).end();
-        let count = |count: u64, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
-        text.plain(&format!("{}, {}", count(self.nodes, "node"), count(self.edges, "edge"))).end();
+        text.plain(&format!("{}, {}", counted(self.nodes, "node"), counted(self.edges, "edge"))).end();
         for conflict in &self.conflicts {
             text.painted(Paint::Bad, "!").plain(" ").plain(conflict).end();
         }

@@ -9,7 +9,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 
 pub(crate) const EXAMPLES: &str = "  mnem tag            list them
-  mnem tag v1         name this state for good
+  mnem tag v2         name this state for good
   mnem tag v0 main~1\n";
 
 /// Arguments.

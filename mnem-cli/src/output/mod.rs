@@ -12,7 +12,7 @@ use serde_json::{Map, Value as Json, json};
 use crate::args::{ColorChoice, Global};
 use crate::failure::Failure;
 use pager::Pager;
-pub(crate) use text::{Paint, Text};
+pub(crate) use text::{Paint, Text, counted};
 
 /// Fields of a JSON object, in the order they are written in.
 pub(crate) type Fields = Map<String, Json>;
@@ -76,6 +76,11 @@ impl Output {
         let mut text = Text::new(self.color);
         record.text(&mut text);
         self.write(text.as_str())
+    }
+
+    /// Says whether somebody sits at stderr to see how far long work is.
+    pub(crate) fn wants_progress(&self) -> bool {
+        !self.quiet && !self.json && io::stderr().is_terminal()
     }
 
     /// Shows what was done: nothing of it if quiet is asked for.

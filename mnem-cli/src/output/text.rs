@@ -39,6 +39,11 @@ impl Paint {
     }
 }
 
+/// Returns how many of something there are.
+pub(crate) fn counted(count: u64, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
 /// Lines for people.
 pub(crate) struct Text {
     color: bool,
@@ -71,6 +76,12 @@ impl Text {
         self.written.push_str(&style.render().to_string());
         self.plain(text);
         self.written.push_str(&style.render_reset().to_string());
+        self
+    }
+
+    /// Adds what this program made, as it is, line ends and all.
+    pub(crate) fn generated(&mut self, bytes: &[u8]) -> &mut Text {
+        self.written.push_str(&String::from_utf8_lossy(bytes));
         self
     }
 

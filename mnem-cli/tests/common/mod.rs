@@ -4,6 +4,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::OnceLock;
 
 use serde_json::Value as Json;
 use tempfile::TempDir;
@@ -37,6 +38,13 @@ impl Shell {
 
     /// With a small repository in it: Ada, an engine, an edge, a tag, and a branch that says otherwise.
     pub(crate) fn with_story() -> Shell {
+        static STORY: OnceLock<Shell> = OnceLock::new();
+        let shell = Shell::new();
+        copy(STORY.get_or_init(Shell::tell_story).folder(), shell.folder());
+        shell
+    }
+
+    fn tell_story() -> Shell {
         let shell = Shell::new();
         for line in [
             "mnem init --time 2026-10-01",
@@ -83,6 +91,19 @@ impl Shell {
         let done = self.run(line);
         assert_eq!(done.exit, 0, "{line}\n{}{}", done.out, done.err);
         done.out
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &to);
+        } else {
+            std::fs::copy(entry.path(), to).unwrap();
+        }
     }
 }
 
