@@ -31,13 +31,8 @@ impl LabelKey {
 
     /// Returns the keys of all nodes that carry `label`.
     pub fn with_label(label: &str) -> KeyRange {
-        KeyRange::prefix(&LabelKey::before_node(label))
-    }
-
-    /// Returns what stands before the node in the keys of all nodes that carry `label`.
-    pub fn before_node(label: &str) -> Vec<u8> {
         let mut prefix = Vec::with_capacity(label.len() + 2);
         put_text(label, &mut prefix);
-        prefix
+        KeyRange::prefix(&prefix)
     }
 }

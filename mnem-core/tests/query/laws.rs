@@ -1,18 +1,20 @@
 //! Random graphs, changed by writers who do not see each other, and random questions to every state.
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 
-use mnem_core::repo::query::{Cursor, Query, Subject};
+use mnem_core::object::{Property, ValueType};
+use mnem_core::repo::query::{Cursor, End, Group, Grouping, Query, Subject, Walk};
 use mnem_core::repo::{Actor, Repo, RepoError, Snapshot, Transaction};
-use mnem_core::{EdgeId, NodeId};
+use mnem_core::{EdgeId, Node, NodeId, Value};
 
-use crate::kit::{Random, for_each_seed, fresh};
-use crate::model::{Ask, Asked, By, LABELS, PROPS, TYPES, ask, order_by, sort, value};
+use crate::kit::{Random, change, for_each_seed, fresh};
+use crate::model::{Ask, Asked, By, LABELS, PROPS, TYPES, ask, order_by, rank, sort, value};
 
 /// However it is planned, in whatever state, an answer is what a full scan finds: all at once, counted, and in pages.
 #[test]
 fn an_answer_is_what_a_full_scan_finds() {
-    let conflicts = Cell::new(0);
+    let (conflicts, indexed, ordered) = (Cell::new(0), Cell::new(0), Cell::new(0));
     for_each_seed(60, |seed| {
         let mut random = Random::new(seed);
         let repo = fresh(seed);
@@ -21,22 +23,32 @@ fn an_answer_is_what_a_full_scan_finds() {
             let state = &states[random.below(states.len())];
             conflicts.set(conflicts.get() + state.conflicts().unwrap().len());
             let ends: Vec<NodeId> = state.nodes().map(|node| node.unwrap().id).collect();
-            check::<NodeId>(state, &ask(&mut random, None, 3), &mut random);
+            let plan = check::<NodeId>(state, &ask(&mut random, None, 3), &mut random);
+            indexed.set(indexed.get() + usize::from(plan.contains("nodes by ")));
+            ordered.set(ordered.get() + usize::from(plan.contains("without a place")));
             if !ends.is_empty() {
-                check::<EdgeId>(state, &ask(&mut random, Some(&ends), 3), &mut random);
+                let _plan = check::<EdgeId>(state, &ask(&mut random, Some(&ends), 3), &mut random);
+                groups(state, &mut random);
+                walks(state, &ends, &mut random);
             }
         }
     });
-    assert!(conflicts.get() > 0 || std::env::var("MNEM_SEED").is_ok(), "some states have conflicts");
+    let is_one = std::env::var("MNEM_SEED").is_ok();
+    let seen = [conflicts, indexed, ordered].map(|count| count.get());
+    assert!(is_one || seen.iter().all(|count| *count > 0), "conflicts, indexes, their order: {seen:?}");
 }
 
 /// Makes a graph in some commits, and returns the states on the way: old ones, and merges that nobody stored.
 fn grow(repo: &Repo, random: &mut Random) -> Vec<Snapshot> {
     let mut states = vec![repo.head().unwrap()];
+    change(repo, |tx| declare(tx, random));
     for _ in 0..2 + random.below(4) {
         let mut one = repo.begin(&Actor::named("one")).unwrap();
         let mut two = repo.begin(&Actor::named("two")).unwrap();
         let seen: Vec<NodeId> = one.base().nodes().map(|node| node.unwrap().id).collect();
+        if random.percent(20) {
+            declare(&mut one, random);
+        }
         edit(&mut one, random, seen.clone());
         if random.percent(60) {
             edit(&mut two, random, seen);
@@ -46,6 +58,15 @@ fn grow(repo: &Repo, random: &mut Random) -> Vec<Snapshot> {
         states.push(repo.head().unwrap());
     }
     states
+}
+
+/// Keeps indexes of some properties from now on.
+fn declare(tx: &mut Transaction, random: &mut Random) {
+    for name in PROPS {
+        if random.percent(60) {
+            tx.declare(Property::new(name, ValueType::Any).indexed()).unwrap();
+        }
+    }
 }
 
 fn edit(tx: &mut Transaction, random: &mut Random, mut nodes: Vec<NodeId>) {
@@ -102,7 +123,7 @@ impl Kind for NodeId {
         Query::nodes(ask.predicate())
     }
 
-    fn all(state: &Snapshot) -> Vec<mnem_core::Node> {
+    fn all(state: &Snapshot) -> Vec<Node> {
         state.nodes().map(Result::unwrap).collect()
     }
 }
@@ -117,7 +138,8 @@ impl Kind for EdgeId {
     }
 }
 
-fn check<E: Kind>(state: &Snapshot, ask: &Ask, random: &mut Random)
+/// Returns how it was planned.
+fn check<E: Kind>(state: &Snapshot, ask: &Ask, random: &mut Random) -> String
 where
     E::Object: Asked,
 {
@@ -136,6 +158,7 @@ where
 
     let sent = serde_json::to_string(&query).unwrap();
     assert_eq!(serde_json::from_str::<Query<E>>(&sent).unwrap(), query, "{sent}");
+    plan()
 }
 
 /// All pages, each but the last full, with the cursor sent as text in between.
@@ -152,5 +175,124 @@ fn pages<E: Subject>(state: &Snapshot, query: &Query<E>, size: u32) -> Vec<E::Ob
         };
         assert_eq!(count, size, "more follows");
         cursor = Some(next.to_string().parse().unwrap());
+    }
+}
+
+/// Groups are what counting one by one gives.
+fn groups(state: &Snapshot, random: &mut Random) {
+    let ask = ask(random, None, 1);
+    let found: Vec<Node> = NodeId::all(state).into_iter().filter(|node| ask.holds(node)).collect();
+    let (by, measured) = (random.of(&PROPS), random.of(&PROPS));
+    let elements = |node: &Node, name: &str| -> Vec<Value> {
+        let values = match node.props.value(name) {
+            Some(Value::List(items)) => items.to_vec(),
+            value => value.into_iter().cloned().collect(),
+        };
+        values.into_iter().filter(|value| rank(value).is_some()).collect()
+    };
+    let mut expected: Vec<(Value, Vec<&Node>)> = Vec::new();
+    for node in &found {
+        let values = elements(node, by);
+        for (at, value) in values.iter().enumerate() {
+            if values[..at].contains(value) {
+                continue;
+            }
+            match expected.iter_mut().find(|(other, _)| other == value) {
+                Some((_, members)) => members.push(node),
+                None => expected.push((value.clone(), vec![node])),
+            }
+        }
+    }
+    expected.sort_by_key(|(value, _)| (rank(value), matches!(value, Value::Float(_))));
+    let measure = |members: &[&Node]| -> Vec<Value> {
+        let mut values: Vec<Value> = members.iter().flat_map(|node| elements(node, measured)).collect();
+        values.sort_by_key(|value| (rank(value), matches!(value, Value::Float(_))));
+        values
+    };
+    let query = Query::nodes(ask.predicate());
+    for is_measured in [false, true] {
+        let grouping = Grouping::by(by);
+        let grouping = if is_measured { grouping.measure(measured) } else { grouping };
+        let groups: Vec<Group> = state.group_by(&query, &grouping).unwrap().map(Result::unwrap).collect();
+        let expected: Vec<Group> = expected
+            .iter()
+            .map(|(value, members)| {
+                let measured = if is_measured { measure(members) } else { Vec::new() };
+                Group {
+                    value: value.clone(),
+                    count: u64::try_from(members.len()).unwrap(),
+                    least: measured.first().cloned(),
+                    greatest: measured.last().cloned(),
+                }
+            })
+            .collect();
+        assert_eq!(groups, expected, "{ask:?} by {by}, {measured}");
+    }
+}
+
+/// A walk meets each node once, at the distance that relaxing every edge again and again gives.
+fn walks(state: &Snapshot, nodes: &[NodeId], random: &mut Random) {
+    let start = random.of(nodes);
+    let (out, back) = (random.percent(70).then(|| random.of(&TYPES)), random.percent(40));
+    let mut walk = Walk::from(start);
+    if let Some(out) = out {
+        walk = walk.out(out);
+    }
+    if back {
+        walk = walk.back(..);
+    }
+    let edges = EdgeId::all(state);
+    let mut far: BTreeMap<NodeId, u32> = BTreeMap::from([(start, 0)]);
+    let mut is_nearer = true;
+    while is_nearer {
+        is_nearer = false;
+        for edge in &edges {
+            let mut relax = |from: NodeId, to: NodeId| {
+                if let Some(hops) = far.get(&from).map(|hops| hops + 1) {
+                    let known = far.entry(to).or_insert(u32::MAX);
+                    is_nearer |= hops < *known;
+                    *known = hops.min(*known);
+                }
+            };
+            if out.is_some_and(|out| *edge.edge_type == *out) {
+                relax(edge.src, edge.dst);
+            }
+            if back {
+                relax(edge.dst, edge.src);
+            }
+        }
+    }
+    let (least, most) = (u32::from(random.percent(50)), 1 + u32::try_from(random.below(3)).unwrap());
+    let only = ask(random, None, 1);
+    let walk_only = walk.clone().hops(least..=most).only(only.predicate());
+    let sent: Walk = serde_json::from_str(&serde_json::to_string(&walk_only).unwrap()).unwrap();
+    assert_eq!(sent, walk_only);
+    let mut steps = state.walk(&walk_only).unwrap();
+    let found: Vec<(u32, NodeId)> =
+        steps.by_ref().map(|step| step.map(|step| (step.hops, step.node.id)).unwrap()).collect();
+    assert_eq!(steps.end(), Some(End::All));
+    assert!(found.is_sorted_by_key(|(hops, _)| *hops), "nearest first");
+    let mut expected: Vec<(u32, NodeId)> = far
+        .iter()
+        .filter(|(id, hops)| (least..=most).contains(*hops) && only.holds(&state.require(**id).unwrap()))
+        .map(|(id, hops)| (*hops, *id))
+        .collect();
+    let mut sorted = found;
+    sorted.sort_unstable();
+    expected.sort_unstable();
+    assert_eq!(sorted, expected, "{walk_only:?}");
+
+    let to = random.of(nodes);
+    let path = state.shortest_path(&walk, to).unwrap();
+    assert_eq!(
+        path.as_ref().map(|path| path.edges.len()),
+        far.get(&to).map(|hops| usize::try_from(*hops).unwrap())
+    );
+    let Some(path) = path else { return };
+    assert_eq!((path.nodes.first(), path.nodes.last()), (Some(&start), Some(&to)));
+    for (ends, edge) in path.nodes.windows(2).zip(&path.edges) {
+        let edge = state.require(*edge).unwrap();
+        let is_out = out.is_some_and(|out| *edge.edge_type == *out) && [edge.src, edge.dst] == *ends;
+        assert!(is_out || back && [edge.dst, edge.src] == *ends, "{edge:?} leads along {ends:?}");
     }
 }

@@ -3,9 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests, which the lint does not see as such")]
 
 mod asking;
+mod bulk;
 mod forms;
 mod kit;
 mod laws;
 mod model;
 mod paging;
 mod plans;
+mod walking;

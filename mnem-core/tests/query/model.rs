@@ -163,40 +163,37 @@ pub(crate) fn order_by((name, descending): By) -> OrderBy {
     if descending { prop.descending() } else { prop.ascending() }
 }
 
-/// The rank of a value's kind, its size, and what tells equal sizes apart.
-type Rank = (u8, i128, Vec<u8>, u8);
+/// The rank of a value's kind, and its size.
+type Rank = (u8, i128, Vec<u8>);
 
-fn rank(value: &Value) -> Option<Rank> {
+pub(crate) fn rank(value: &Value) -> Option<Rank> {
     Some(match value {
-        Value::Bool(it) => (0, i128::from(*it), Vec::new(), 0),
-        Value::Int(_) => (1, halves(value)?, Vec::new(), 0),
-        Value::Float(_) => (1, halves(value)?, Vec::new(), 1),
-        Value::Text(it) => (2, 0, it.as_bytes().to_vec(), 0),
-        Value::Bytes(it) => (3, 0, it.to_vec(), 0),
+        Value::Bool(it) => (0, i128::from(*it), Vec::new()),
+        Value::Int(_) | Value::Float(_) => (1, halves(value)?, Vec::new()),
+        Value::Text(it) => (2, 0, it.as_bytes().to_vec()),
+        Value::Bytes(it) => (3, 0, it.to_vec()),
         _ => return None,
     })
 }
 
-/// Sorts as the query should: least or greatest element, nothing last, then by id.
+/// Sorts as the query should: what has no place last, what stands in one place by id in the first direction.
 pub(crate) fn sort<T: Asked>(found: &mut [T], by: &[By]) {
-    let place = |it: &T, (name, descending): By| {
-        let elements = match it.props().value(name) {
-            Some(Value::List(items)) => items.to_vec(),
-            value => value.into_iter().cloned().collect(),
-        };
-        let ranks = elements.iter().filter_map(rank);
-        if descending { ranks.max() } else { ranks.min() }
-    };
+    let place = |it: &T, name: &str| it.props().value(name).and_then(rank);
     found.sort_by(|a, b| {
         let mut order = Ordering::Equal;
-        for by in by {
-            order = order.then(match (place(a, *by), place(b, *by)) {
-                (Some(a), Some(b)) if by.1 => b.cmp(&a),
+        for (name, descending) in by {
+            order = order.then(match (place(a, name), place(b, name)) {
+                (Some(a), Some(b)) if *descending => b.cmp(&a),
                 (Some(a), Some(b)) => a.cmp(&b),
                 (a, b) => a.is_none().cmp(&b.is_none()),
             });
         }
-        order.then(a.key().cmp(&b.key()))
+        let by_id = a.key().cmp(&b.key());
+        order.then(if by.first().is_some_and(|(_, descending)| *descending) {
+            by_id.reverse()
+        } else {
+            by_id
+        })
     });
 }
 

@@ -62,3 +62,17 @@ fn explain_names_each_index_and_each_scan() {
     let sorted = Query::nodes(label("Tenth")).order_by(prop("n").descending());
     assert!(state.explain(&sorted).unwrap().to_string().ends_with("\nsort by n descending"));
 }
+
+#[test]
+fn a_count_checks_what_an_index_leaves_open() {
+    let (state, _) = ring();
+    let either = label("Tenth").or(label("None").or(label("Tenth").and(label("All"))));
+    for (predicate, expected) in [
+        (either.clone(), 10),
+        (either.clone().and(prop("n").below(50)), 5),
+        (label("All").and(prop("n").below(50)), 50),
+        (either.and(!label("All")), 0),
+    ] {
+        assert_eq!(state.count(&Query::nodes(predicate.clone())).unwrap(), expected, "{predicate}");
+    }
+}

@@ -1,7 +1,7 @@
 //! How many: from the indexes alone where they decide.
 
 use super::ids::{after, candidates};
-use super::plan::{Look, Plan, Planner};
+use super::plan::{Look, Plan};
 use super::query::Query;
 use super::subject::Subject;
 use crate::repo::error::RepoError;
@@ -15,13 +15,12 @@ impl Snapshot {
     /// Counts what a query asks for. Entities are read only where the indexes do not decide: those in conflict, and
     /// those that a part of the predicate has no index for.
     pub fn count<E: Subject>(&self, query: &Query<E>) -> Result<u64, RepoError> {
-        query.check()?;
-        let plan = Planner::<E>::new(self)?.plan(&query.predicate)?;
+        let plan = self.plan(query)?;
         let conflicts = self.conflicts_of::<E>()?;
         match &plan.look {
             Look::Nowhere => Ok(0),
             Look::Everywhere if plan.decides => Ok(plan.entries),
-            Look::Index(lookup) if plan.decides && lookup.distinct && conflicts.is_none() => lookup.count(),
+            Look::Index(lookup) if plan.decides && lookup.distinct && conflicts.is_none() => Ok(plan.entries),
             _ => self.count_candidates(query, &plan, conflicts.as_ref()),
         }
     }
@@ -54,14 +53,14 @@ impl Snapshot {
     }
 
     /// Returns the map of conflicts, if it has any of these entities.
-    pub(super) fn conflicts_of<E: Subject>(&self) -> Result<Option<Tree>, RepoError> {
+    pub(in crate::repo) fn conflicts_of<E: Subject>(&self) -> Result<Option<Tree>, RepoError> {
         let Some(commit) = self.commit() else { return Ok(None) };
         let tree = self.tree(commit.conflicts);
         Ok(if tree.count(&E::conflict_keys())? > 0 { Some(tree) } else { None })
     }
 }
 
-pub(super) fn is_disputed<E: Subject>(conflicts: Option<&Tree>, id: E) -> Result<bool, RepoError> {
+pub(in crate::repo) fn is_disputed<E: Subject>(conflicts: Option<&Tree>, id: E) -> Result<bool, RepoError> {
     match conflicts {
         Some(tree) => Ok(tree.get(&id.conflict_key())?.is_some()),
         None => Ok(false),

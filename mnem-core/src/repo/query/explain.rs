@@ -4,32 +4,38 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::plan::{Look, Plan, Planner};
+use super::in_order::Wanted;
+use super::plan::{Look, Plan};
 use super::query::Query;
 use super::subject::Subject;
 use crate::repo::error::RepoError;
 use crate::repo::snapshot::Snapshot;
 
 impl Snapshot {
-    /// Says how a query is answered here, without answering it.
+    /// Says how a page of a query is answered here, without answering it.
     pub fn explain<E: Subject>(&self, query: &Query<E>) -> Result<Explanation, RepoError> {
-        query.check()?;
-        let plan = Planner::<E>::new(self)?.plan(&query.predicate)?;
+        let plan = self.plan(query)?;
+        let page = Wanted::First(u64::from(query.page_size) + 1);
+        let ordered = self.orders(query, &plan, page)?;
+        let by = query.order.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         let mut steps = Vec::new();
-        explain::<E>(&plan, 0, &mut steps);
-        let mut also = |what: Does, says: String| steps.push(Step { depth: 0, what, says, entries: None });
-        if !plan.decides {
-            also(Does::Check, query.predicate.to_string());
+        let action = |what: Does, says: &str| Action { depth: 0, what, says: says.to_owned(), entries: None };
+        let check = action(Does::Check, &query.predicate.to_string());
+        if ordered.is_some() {
+            steps.push(Action { entries: ordered, ..action(Does::Index, &format!("{} by {by}", E::WORD)) });
+            steps.extend((!query.predicate.is_anything()).then(|| check.clone()));
+            steps.push(action(Does::Rest, &format!("{} without a place there", E::WORD)));
         }
-        if !query.order.is_empty() {
-            let by: Vec<String> = query.order.iter().map(ToString::to_string).collect();
-            also(Does::Sort, by.join(", "));
+        explain::<E>(&plan, usize::from(ordered.is_some()), &mut steps);
+        steps.extend((!plan.decides && ordered.is_none()).then_some(check));
+        if ordered.is_none() && !query.order.is_empty() {
+            steps.push(action(Does::Sort, &by));
         }
         Ok(Explanation { steps })
     }
 }
 
-fn explain<E: Subject>(plan: &Plan, depth: usize, steps: &mut Vec<Step>) {
+fn explain<E: Subject>(plan: &Plan, depth: usize, steps: &mut Vec<Action>) {
     let (what, says, parts): (_, String, &[Plan]) = match &plan.look {
         Look::Nowhere => (Does::Nothing, E::WORD.to_owned(), &[]),
         Look::Everywhere => (Does::Scan, E::WORD.to_owned(), &[]),
@@ -37,7 +43,7 @@ fn explain<E: Subject>(plan: &Plan, depth: usize, steps: &mut Vec<Step>) {
         Look::Both(parts) => (Does::Both, String::new(), parts),
         Look::Either(parts) => (Does::Either, String::new(), parts),
     };
-    steps.push(Step { depth, what, says, entries: Some(plan.entries) });
+    steps.push(Action { depth, what, says, entries: Some(plan.entries) });
     parts.iter().for_each(|part| explain::<E>(part, depth + 1, steps));
 }
 
@@ -45,12 +51,12 @@ fn explain<E: Subject>(plan: &Plan, depth: usize, steps: &mut Vec<Step>) {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Explanation {
     /// What is done, one after the other.
-    pub steps: Vec<Step>,
+    pub steps: Vec<Action>,
 }
 
 /// One thing that is done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Step {
+pub struct Action {
     /// How many steps it is part of.
     pub depth: usize,
     /// What is done.
@@ -80,6 +86,8 @@ pub enum Does {
     Check,
     /// What was found is put in order in memory.
     Sort,
+    /// Done in the end, if so much of the answer is asked for.
+    Rest,
 }
 
 impl Explanation {
@@ -101,6 +109,7 @@ impl fmt::Display for Explanation {
                 Does::Either => "what is in one of",
                 Does::Check => "check:",
                 Does::Sort => "sort by",
+                Does::Rest => "in the end,",
             };
             write!(f, "{line}{indent}{word}")?;
             if !step.says.is_empty() {

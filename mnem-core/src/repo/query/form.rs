@@ -54,19 +54,19 @@ impl<'de, E: Subject> Deserialize<'de> for Query<E> {
     }
 }
 
-fn entry(name: &str, value: impl Into<Value>) -> (Arc<str>, Value) {
+pub(super) fn entry(name: &str, value: impl Into<Value>) -> (Arc<str>, Value) {
     (name.into(), value.into())
 }
 
-fn map(entries: impl IntoIterator<Item = (Arc<str>, Value)>) -> Result<Value, ValueError> {
+pub(super) fn map(entries: impl IntoIterator<Item = (Arc<str>, Value)>) -> Result<Value, ValueError> {
     Map::new(entries).map(Value::Map)
 }
 
-fn list(items: impl IntoIterator<Item = Result<Value, ValueError>>) -> Result<Value, ValueError> {
+pub(super) fn list(items: impl IntoIterator<Item = Result<Value, ValueError>>) -> Result<Value, ValueError> {
     List::new(items.into_iter().collect::<Result<Vec<_>, _>>()?).map(Value::List)
 }
 
-fn write(predicate: &Predicate) -> Result<Value, ValueError> {
+pub(super) fn write(predicate: &Predicate) -> Result<Value, ValueError> {
     let one = |name: &str, value: Value| map([entry(name, value)]);
     match &predicate.0 {
         Form::And(all) => one("and", list(all.iter().map(write))?),
@@ -106,7 +106,7 @@ fn write_bound(bound: &Bound<Value>, included: &str, excluded: &str) -> Option<(
     }
 }
 
-fn read(value: &Value, levels: usize) -> Result<Predicate, QueryError> {
+pub(super) fn read(value: &Value, levels: usize) -> Result<Predicate, QueryError> {
     let Value::Map(map) = value else { return Err(refused("a predicate", value)) };
     if let Some(name) = map.get("prop") {
         return read_prop(text(name)?, map, value);
@@ -224,18 +224,18 @@ fn read_order(value: &Value) -> Result<OrderBy, QueryError> {
     Ok(OrderBy { property: text(map.get("prop").ok_or_else(expected)?)?, order })
 }
 
-fn text(value: &Value) -> Result<Arc<str>, QueryError> {
+pub(super) fn text(value: &Value) -> Result<Arc<str>, QueryError> {
     match value {
         Value::Text(text) => Ok(Arc::clone(text)),
         other => Err(refused("text", other)),
     }
 }
 
-fn id<T: FromStr>(value: &Value) -> Result<T, QueryError> {
+pub(super) fn id<T: FromStr>(value: &Value) -> Result<T, QueryError> {
     text(value)?.parse().map_err(|_| refused("an id", value))
 }
 
-fn refused(expected: &'static str, found: &Value) -> QueryError {
+pub(super) fn refused(expected: &'static str, found: &Value) -> QueryError {
     const CHARS_SHOWN_MAX: usize = 64;
     QueryError::Form { expected, found: found.to_string().chars().take(CHARS_SHOWN_MAX).collect() }
 }

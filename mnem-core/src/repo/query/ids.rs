@@ -1,6 +1,6 @@
 //! Ids in ascending order, from indexes and from what is joined of them.
 
-use super::plan::{Keys, Look, Lookup, Plan};
+use super::plan::{Look, Lookup, Plan};
 use crate::cid::Cid;
 use crate::repo::entity::link;
 use crate::repo::error::{RepoError, damaged_key};
@@ -39,30 +39,32 @@ pub(super) fn candidates(plan: &Plan, map: &Tree) -> Result<Box<dyn Ids>, RepoEr
     let all = |plans: &[Plan]| plans.iter().map(|plan| candidates(plan, map)).collect::<Result<Vec<_>, _>>();
     let ids: Box<dyn Ids> = match &plan.look {
         Look::Nowhere => Box::new(Sorted { ids: Vec::new(), at: 0, sure: true }),
-        Look::Everywhere => Box::new(Walk::new(Source::Map(map.clone()), Vec::new(), plan.decides)),
+        Look::Everywhere => Box::new(Walk::new(Keys::Map(map.clone()), KeyRange::ALL, plan.decides)),
         Look::Index(lookup) => from_index(lookup, plan.decides)?,
         Look::Both(plans) => Box::new(Both { of: all(plans)?, decides: plan.decides }),
-        Look::Either(plans) => Box::new(Either { of: all(plans)? }),
+        Look::Either(plans) => Box::new(Either { of: all(plans)?, decides: plan.decides }),
     };
     Ok(ids)
 }
 
 fn from_index(lookup: &Lookup, sure: bool) -> Result<Box<dyn Ids>, RepoError> {
-    Ok(match &lookup.keys {
-        Keys::Ascending(prefix) => {
-            Box::new(Walk::new(Source::Index(lookup.tree.clone()), prefix.clone(), sure))
-        }
-        Keys::Anyhow(ranges) => {
-            let mut ids = Vec::new();
-            for range in ranges {
-                for entry in lookup.tree.range(range.clone(), Order::Ascending) {
-                    ids.push(id_of(&entry?.key)?);
-                }
+    if !lookup.ascending {
+        let mut ids = Vec::new();
+        for range in &lookup.ranges {
+            for entry in lookup.tree.range(range.clone(), Order::Ascending) {
+                ids.push(id_of(&entry?.key)?);
             }
-            ids.sort_unstable();
-            ids.dedup();
-            Box::new(Sorted { ids, at: 0, sure })
         }
+        ids.sort_unstable();
+        ids.dedup();
+        return Ok(Box::new(Sorted { ids, at: 0, sure }));
+    }
+    let walk = |range: &KeyRange| -> Box<dyn Ids> {
+        Box::new(Walk::new(Keys::Index(lookup.tree.clone()), range.clone(), sure))
+    };
+    Ok(match &*lookup.ranges {
+        [range] => walk(range),
+        ranges => Box::new(Either { of: ranges.iter().map(walk).collect(), decides: sure }),
     })
 }
 
@@ -71,60 +73,73 @@ fn id_of(key: &[u8]) -> Result<Id, RepoError> {
     key.last_chunk().copied().ok_or_else(damaged_key)
 }
 
-/// Where ids are walked.
-enum Source {
+/// Where keys are read.
+enum Keys {
+    /// The map of the entities.
     Map(Tree),
     Index(IndexTree),
 }
 
-/// Keys that begin alike and differ in the id: they ascend as the ids do.
+type Entries = Box<dyn Iterator<Item = Result<Entry, RepoError>> + Send>;
+
+impl Keys {
+    fn range(&self, range: KeyRange) -> Entries {
+        match self {
+            Keys::Map(tree) => Box::new(tree.range(range, Order::Ascending).map(|entry| Ok(entry?))),
+            Keys::Index(tree) => Box::new(tree.range(range, Order::Ascending)),
+        }
+    }
+}
+
+/// Keys that differ in the id alone: they ascend as the ids do.
 struct Walk {
-    source: Source,
-    prefix: Vec<u8>,
+    keys: Keys,
+    range: KeyRange,
     sure: bool,
-    cursor: Option<Box<dyn Iterator<Item = Result<Entry, RepoError>> + Send>>,
+    /// What stands before the id in every key, once one was seen.
+    start: Option<Vec<u8>>,
+    entries: Option<Entries>,
     now: Option<Candidate>,
 }
 
 impl Walk {
-    fn new(source: Source, prefix: Vec<u8>, sure: bool) -> Walk {
-        Walk { source, prefix, sure, cursor: None, now: None }
+    fn new(keys: Keys, range: KeyRange, sure: bool) -> Walk {
+        Walk { keys, range, sure, start: None, entries: None, now: None }
     }
 
     fn enter(&mut self, id: &Id) -> Result<(), RepoError> {
-        let start = [&*self.prefix, id].concat();
-        let range = KeyRange::new(start..);
-        self.cursor = Some(match &self.source {
-            Source::Map(map) => {
-                Box::new(map.range(range, Order::Ascending).map(|entry| entry.map_err(RepoError::from)))
-            }
-            Source::Index(index) => Box::new(index.range(range, Order::Ascending)),
-        });
+        let range = match &self.start {
+            Some(start) => self.range.intersection(&KeyRange::new([&**start, id].concat()..)),
+            None => self.range.clone(),
+        };
+        self.entries = Some(self.keys.range(range));
         self.step()
     }
 
     fn step(&mut self) -> Result<(), RepoError> {
-        let entry = self.cursor.as_mut().and_then(Iterator::next).transpose()?;
-        let inside = entry.filter(|entry| entry.key.starts_with(&self.prefix));
-        self.now = match inside {
-            Some(entry) => {
-                let id = id_of(&entry.key)?;
-                let version = match &self.source {
-                    Source::Map(map) => Some(link(map.root(), &entry.value)?),
-                    Source::Index(_) => None,
-                };
-                Some(Candidate { id, sure: self.sure, version })
-            }
-            None => None,
+        self.now = None;
+        let Some(entry) = self.entries.as_mut().and_then(Iterator::next).transpose()? else { return Ok(()) };
+        let id = id_of(&entry.key)?;
+        if self.start.is_none() {
+            self.start = Some(entry.key[..entry.key.len() - id.len()].to_vec());
+        }
+        let version = match &self.keys {
+            Keys::Map(tree) => Some(link(tree.root(), &entry.value)?),
+            Keys::Index(_) => None,
         };
+        self.now = Some(Candidate { id, sure: self.sure, version });
         Ok(())
     }
 }
 
 impl Ids for Walk {
     fn seek(&mut self, id: &Id) -> Result<Option<Candidate>, RepoError> {
-        if self.cursor.is_none() {
+        if self.entries.is_none() {
             self.enter(id)?;
+            // The first key told where ids stand: now they can be entered.
+            if self.now.is_some_and(|now| now.id < *id) {
+                self.enter(id)?;
+            }
         }
         for _ in 0..STEPS_MAX {
             match &self.now {
@@ -178,6 +193,7 @@ impl Ids for Both {
 /// What one of them has at least.
 struct Either {
     of: Vec<Box<dyn Ids>>,
+    decides: bool,
 }
 
 impl Ids for Either {
@@ -185,6 +201,7 @@ impl Ids for Either {
         let mut first: Option<Candidate> = None;
         for ids in &mut self.of {
             let Some(found) = ids.seek(id)? else { continue };
+            let found = Candidate { sure: found.sure && self.decides, ..found };
             first = Some(match first {
                 Some(first) if first.id < found.id => first,
                 Some(first) if first.id == found.id => Candidate { sure: first.sure || found.sure, ..first },

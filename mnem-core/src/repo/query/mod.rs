@@ -13,26 +13,42 @@
 //!
 //! Used by: callers of `repo`. Threads: queries and streams are `Send`; a stream holds its own snapshot.
 
-mod count;
+pub(super) mod count;
 mod display;
 mod error;
 mod explain;
 mod form;
+mod group;
 mod ids;
+mod in_order;
 mod order;
 mod page;
 mod plan;
 mod predicate;
 #[expect(clippy::module_inception, reason = "the thing that the folder is named after")]
 mod query;
+mod reach;
 mod run;
+mod steps;
 mod subject;
+mod two;
+mod valid;
+mod violations;
+mod walk;
+mod walk_form;
 
 pub use error::QueryError;
-pub use explain::{Does, Explanation, Step};
+pub use explain::{Action, Does, Explanation};
+pub use group::{Group, Grouping, Groups};
 pub use order::OrderBy;
 pub use page::{Cursor, Page};
 pub use predicate::{PREDICATE_DEPTH_MAX, Predicate, Prop, edge_type, from, label, prop, to};
 pub use query::{PAGE_SIZE_MAX, Query};
+pub use reach::Via;
 pub use run::Found;
+pub use steps::{End, Path, Step, Steps};
 pub use subject::Subject;
+pub use two::{Two, query_two};
+pub use valid::{VALID_FROM, VALID_TO, ended_by, valid_at};
+pub use violations::{Violation, Violations};
+pub use walk::{FollowedTypes, Walk};

@@ -9,8 +9,9 @@ use crate::value::{Props, Value, compare_numbers};
 /// One property to order by: made by [`Prop::ascending`](super::Prop::ascending) and
 /// [`Prop::descending`](super::Prop::descending).
 ///
-/// Values of different kinds stand apart: false and true, then numbers by size, text, bytes, links. Equal numbers of
-/// both kinds stand together, the integer first.
+/// Values of different kinds stand apart: false and true, then numbers by size, text, bytes, links. Lists and maps have
+/// no place: they come last, with what has no such property. What stands in one place comes by id, in the direction of
+/// the first property.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OrderBy {
     pub(super) property: Arc<str>,
@@ -22,28 +23,33 @@ pub(super) type Place = Vec<Option<Value>>;
 
 /// Returns where an entity with these properties stands.
 pub(super) fn place(props: &Props, by: &[OrderBy]) -> Place {
-    by.iter().map(|by| props.value(&by.property).and_then(|value| speaker(value, by.order))).collect()
+    by.iter().map(|by| props.value(&by.property).filter(|value| has_place(value)).cloned()).collect()
 }
 
-/// Returns which value speaks for a property: of a list the first element in this order. Lists and maps inside have no
-/// place.
-fn speaker(value: &Value, order: Order) -> Option<Value> {
-    let elements = match value {
+/// Returns the elements of a list, or the value itself.
+pub(super) fn elements(value: &Value) -> &[Value] {
+    match value {
         Value::List(items) => items,
         value => std::slice::from_ref(value),
-    };
-    let placed = elements.iter().filter(|value| !matches!(value, Value::List(_) | Value::Map(_)));
-    placed.min_by(|a, b| directed(compare(a, b), order)).cloned()
+    }
 }
 
-/// Compares two places. What has no value comes last, whichever the direction.
-pub(super) fn compare_places(a: &Place, b: &Place, by: &[OrderBy]) -> Ordering {
-    by.iter().zip(a.iter().zip(b)).fold(Ordering::Equal, |so_far, (by, (a, b))| {
+/// Says whether a value has a place in an order.
+pub(super) const fn has_place(value: &Value) -> bool {
+    !matches!(value, Value::List(_) | Value::Map(_))
+}
+
+/// Compares where two entities stand. What has no value comes last, whichever the direction; what stands in one place
+/// comes by id, in the direction of the first property.
+pub(super) fn compare_places<E: Ord>(a: (&Place, &E), b: (&Place, &E), by: &[OrderBy]) -> Ordering {
+    let places = by.iter().zip(a.0.iter().zip(b.0)).fold(Ordering::Equal, |so_far, (by, (a, b))| {
         so_far.then_with(|| match (a, b) {
-            (Some(a), Some(b)) => directed(compare(a, b), by.order),
+            (Some(a), Some(b)) => directed(compare_size(a, b), by.order),
             (a, b) => b.is_some().cmp(&a.is_some()),
         })
-    })
+    });
+    let first = by.first().map_or(Order::Ascending, |by| by.order);
+    places.then_with(|| directed(a.1.cmp(b.1), first))
 }
 
 const fn directed(ordering: Ordering, order: Order) -> Ordering {
@@ -53,11 +59,13 @@ const fn directed(ordering: Ordering, order: Order) -> Ordering {
     }
 }
 
-/// The order of values, in which numbers of both kinds stand together.
-fn compare(a: &Value, b: &Value) -> Ordering {
-    match compare_numbers(a, b) {
-        Some(order) => order.then_with(|| a.cmp(b)),
-        // By kind, and within one kind by value: no other kind lies between the two of numbers.
-        None => a.cmp(b),
-    }
+/// The order of values, in which numbers of both kinds stand together and are equal if their sizes are.
+pub(super) fn compare_size(a: &Value, b: &Value) -> Ordering {
+    // By kind, and within one kind by value: no other kind lies between the two of numbers.
+    compare_numbers(a, b).unwrap_or_else(|| a.cmp(b))
+}
+
+/// The same, but of equal numbers the integer comes first.
+pub(super) fn compare(a: &Value, b: &Value) -> Ordering {
+    compare_size(a, b).then_with(|| a.cmp(b))
 }

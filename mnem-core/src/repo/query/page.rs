@@ -66,7 +66,7 @@ impl Snapshot {
             let last = match last.map(E::from_key) {
                 Some(id) => {
                     let version = self.get(id)?.ok_or(QueryError::BadCursor)?;
-                    Some((place(E::props_of(&version), &query.order), id))
+                    Some((place(E::props(&version), &query.order), id))
                 }
                 None => None,
             };

@@ -6,17 +6,19 @@
 
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
+use std::ops::Bound;
 use std::sync::Arc;
 
-use super::predicate::{Form, Predicate};
+use super::predicate::{Form, Predicate, Test};
 use super::subject::Subject;
 use crate::id::NodeId;
-use crate::key::{AdjacencyKey, LabelKey};
+use crate::key::{AdjacencyKey, LabelKey, PropertyRanges, WHOLE_BYTES_MAX, is_whole};
 use crate::object::EdgeType;
 use crate::repo::error::RepoError;
 use crate::repo::index::{Index, IndexTree};
 use crate::repo::snapshot::Snapshot;
 use crate::tree::KeyRange;
+use crate::value::{Value, compare_numbers};
 
 /// An index joins another if it has at most this many times as many entries: an entry costs about a seventieth of a
 /// block, an entity a block of its own.
@@ -39,30 +41,34 @@ pub(super) enum Look {
     Either(Vec<Plan>),
 }
 
-/// A part of an index.
+/// A part of an index. Every key ends in an id.
 pub(super) struct Lookup {
     pub(super) tree: IndexTree,
-    pub(super) keys: Keys,
-    /// Index and question, for people.
-    pub(super) says: String,
+    pub(super) ranges: Vec<KeyRange>,
+    /// Whether within each range keys differ in the id alone; else ids come in order only once they are sorted.
+    pub(super) ascending: bool,
     /// Whether an entity has one key there at most.
     pub(super) distinct: bool,
-}
-
-/// Which keys, and how ids stand in them: at the end.
-pub(super) enum Keys {
-    /// All that begin so: an id follows, and nothing else.
-    Ascending(Vec<u8>),
-    /// All in these ranges: by id only once they are sorted.
-    Anyhow(Vec<KeyRange>),
+    /// Whether the keys say all that is asked.
+    pub(super) decides: bool,
+    /// Index and question, for people.
+    pub(super) says: String,
 }
 
 impl Lookup {
-    pub(super) fn count(&self) -> Result<u64, RepoError> {
-        match &self.keys {
-            Keys::Ascending(prefix) => self.tree.count(&KeyRange::prefix(prefix)),
-            Keys::Anyhow(ranges) => ranges.iter().try_fold(0, |sum, range| Ok(sum + self.tree.count(range)?)),
+    /// Counts the keys, and forgets ranges without any.
+    fn count(&mut self) -> Result<u64, RepoError> {
+        let mut sum = 0;
+        let mut kept = Vec::new();
+        for range in self.ranges.drain(..) {
+            let count = self.tree.count(&range)?;
+            sum += count;
+            if count > 0 {
+                kept.push(range);
+            }
         }
+        self.ranges = kept;
+        Ok(sum)
     }
 }
 
@@ -164,7 +170,7 @@ impl<'a, E: Subject> Planner<'a, E> {
         predicate: &Predicate,
         edge_type: Option<&EdgeType>,
     ) -> Result<Option<Plan>, RepoError> {
-        let lookup = match &predicate.0 {
+        let mut lookup = match &predicate.0 {
             Form::Or(any) => {
                 let plan = self.plan_any(any)?;
                 return Ok(Some(plan).filter(|plan| !matches!(plan.look, Look::Everywhere)));
@@ -172,19 +178,29 @@ impl<'a, E: Subject> Planner<'a, E> {
             Form::Label(label) => self.labelled(label)?,
             Form::From(node) => self.edges_at(Index::Out, *node, edge_type)?,
             Form::To(node) => self.edges_at(Index::In, *node, edge_type)?,
+            Form::Prop(name, test) => match self.valued(name, test)? {
+                Some(lookup) => lookup,
+                None => return Ok(None),
+            },
             _ => return Ok(None),
         };
         let entries = lookup.count()?;
-        let look = if entries == 0 { Look::Nowhere } else { Look::Index(lookup) };
-        Ok(Some(Plan { look, decides: true, entries }))
+        if entries == 0 {
+            return Ok(Some(Plan { look: Look::Nowhere, decides: true, entries }));
+        }
+        // Of a single range of keys that differ in the id alone, each is another entity's.
+        lookup.distinct = lookup.ascending && lookup.ranges.len() == 1;
+        Ok(Some(Plan { decides: lookup.decides, look: Look::Index(lookup), entries }))
     }
 
     fn labelled(&mut self, label: &str) -> Result<Lookup, RepoError> {
         Ok(Lookup {
             tree: self.tree(Index::Label)?,
-            keys: Keys::Ascending(LabelKey::before_node(label)),
-            says: format!("nodes by label, {label:?}"),
+            ranges: vec![LabelKey::with_label(label)],
+            ascending: true,
             distinct: true,
+            decides: true,
+            says: format!("nodes by label, {label:?}"),
         })
     }
 
@@ -202,10 +218,31 @@ impl<'a, E: Subject> Planner<'a, E> {
         let of_type = edge_type.map(|it| format!(", type {:?}", &**it)).unwrap_or_default();
         Ok(Lookup {
             tree: self.tree(index)?,
-            keys: Keys::Anyhow(vec![range]),
-            says: format!("edges by {end}, {node}{of_type}"),
+            ranges: vec![range],
+            ascending: false,
             distinct: true,
+            decides: true,
+            says: format!("edges by {end}, {node}{of_type}"),
         })
+    }
+
+    /// Looks up values, if an index of the property is kept. It has neither maps nor lists in lists: those are left to
+    /// questions that it is not asked.
+    fn valued(&mut self, name: &Arc<str>, test: &Test) -> Result<Option<Lookup>, RepoError> {
+        let Some((ranges, ascending, decides)) = value_keys(&PropertyRanges::new(name), test) else {
+            return Ok(None);
+        };
+        if !E::HAS_PROPERTY_INDEX || !self.snapshot.is_indexed(name)? {
+            return Ok(None);
+        }
+        Ok(Some(Lookup {
+            tree: self.tree(Index::Property(Arc::clone(name)))?,
+            ranges,
+            ascending,
+            distinct: false,
+            decides,
+            says: format!("nodes by {name}, {test}"),
+        }))
     }
 
     fn tree(&mut self, index: Index) -> Result<IndexTree, RepoError> {
@@ -215,6 +252,39 @@ impl<'a, E: Subject> Planner<'a, E> {
         let tree = self.snapshot.index(index.clone())?;
         self.trees.insert(index, tree.clone());
         Ok(tree)
+    }
+}
+
+/// Returns where the keys of values stand that pass a test; whether in each range they differ in the id alone; and
+/// whether none stands there that does not pass. `None` if values pass that have no key.
+fn value_keys(ranges: &PropertyRanges, test: &Test) -> Option<(Vec<KeyRange>, bool, bool)> {
+    let whole = |bound: &Bound<Value>| match bound {
+        Bound::Included(value) | Bound::Excluded(value) => is_whole(value),
+        Bound::Unbounded => true,
+    };
+    match test {
+        Test::Equals(Value::List(_) | Value::Map(_)) | Test::Present => None,
+        Test::Equals(value @ (Value::Int(_) | Value::Float(_))) => {
+            let is = Bound::Included(value);
+            Some((ranges.numbers(is, is).to_vec(), true, true))
+        }
+        Test::Equals(value) => Some((vec![ranges.equal(value)], true, is_whole(value))),
+        Test::StartsWith(Value::Text(text)) => {
+            Some((vec![ranges.text_prefix(text)], false, text.len() <= WHOLE_BYTES_MAX))
+        }
+        Test::StartsWith(Value::Bytes(bytes)) => {
+            Some((vec![ranges.bytes_prefix(bytes)], false, bytes.len() <= WHOLE_BYTES_MAX))
+        }
+        Test::StartsWith(_) => None,
+        Test::Range(lower, upper) => {
+            let is_number = |bound: &Bound<Value>| matches!(bound, Bound::Included(it) | Bound::Excluded(it) if compare_numbers(it, it).is_some());
+            let keys = if is_number(lower) || is_number(upper) {
+                ranges.numbers(lower.as_ref(), upper.as_ref()).to_vec()
+            } else {
+                vec![ranges.between(lower.as_ref(), upper.as_ref())]
+            };
+            Some((keys, false, whole(lower) && whole(upper)))
+        }
     }
 }
 

@@ -169,12 +169,12 @@ impl Prop {
         }
     }
 
-    /// From the least value up. Of a list the least element counts; what has no such property comes last.
+    /// From the least value up. Lists, maps and what has no such property come last.
     pub fn ascending(self) -> OrderBy {
         OrderBy { property: self.0, order: Order::Ascending }
     }
 
-    /// From the greatest value down. Of a list the greatest element counts; what has no such property comes last.
+    /// From the greatest value down. Lists, maps and what has no such property come last.
     pub fn descending(self) -> OrderBy {
         OrderBy { property: self.0, order: Order::Descending }
     }
@@ -211,8 +211,16 @@ impl Predicate {
         Predicate(Form::Or(Vec::new()))
     }
 
+    /// Says whether it is [`anything`](Self::anything).
+    pub(super) fn is_anything(&self) -> bool {
+        matches!(&self.0, Form::And(all) if all.is_empty())
+    }
+
     /// Both hold.
     pub fn and(self, other: Predicate) -> Predicate {
+        if self.is_anything() {
+            return other;
+        }
         let mut both = match self.0 {
             Form::And(all) => all,
             form => vec![Predicate(form)],
@@ -243,7 +251,7 @@ impl Predicate {
             Form::And(all) => all.iter().all(|it| it.holds::<E>(version)),
             Form::Or(any) => any.iter().any(|it| it.holds::<E>(version)),
             Form::Not(it) => !it.holds::<E>(version),
-            Form::Prop(name, test) => test.holds(E::props_of(version).value(name)),
+            Form::Prop(name, test) => test.holds(E::props(version).value(name)),
             form => E::holds(version, form).unwrap_or(false),
         }
     }

@@ -55,7 +55,8 @@ impl<E> Query<E> {
         Query { predicate, order: Vec::new(), page_size: PAGE_SIZE_USUAL, subject: PhantomData }
     }
 
-    /// Orders the answer by a property; what is equal there, by the property of the next call, and in the end by id.
+    /// Orders the answer by a property; what is equal there, by the property of the next call, and in the end by id, in
+    /// the direction of the first.
     #[must_use]
     pub fn order_by(mut self, order: OrderBy) -> Query<E> {
         self.order.push(order);

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use super::ids::{Candidate, Id, Ids, after, candidates};
+use super::in_order::{InOrder, Wanted};
 use super::order::{Place, compare_places, place};
 use super::plan::{Plan, Planner};
 use super::predicate::Predicate;
@@ -19,34 +20,54 @@ const BATCH_MIN: usize = 4;
 const BATCH_MAX: usize = 256;
 
 impl Snapshot {
-    /// Finds what a query asks for, one after the other: by id, or in the order of the query. For an order all that is
-    /// found is gone through first, and where each stands is kept in memory; to see the first few,
+    /// Finds what a query asks for, one after the other: by id, or in the order of the query. If no index has that order,
+    /// all that is found is gone through first, and where each stands is kept in memory; to see the first few,
     /// [`page`](Self::page) needs less.
     pub fn find<E: Subject>(&self, query: &Query<E>) -> Result<Found<E>, RepoError> {
-        let matches = self.matches(query, None)?;
+        let plan = self.plan(query)?;
         if query.order.is_empty() {
-            return Ok(Found(Stream::ById(matches)));
+            return Ok(Found(Stream::ById(Matches::new(self, &plan, &query.predicate, None)?)));
         }
+        if self.orders(query, &plan, Wanted::All)?.is_some()
+            && let Some(placed) = self.in_order(query, None)?
+        {
+            let rest = Some((self.clone(), query.clone()));
+            return Ok(Found(Stream::InOrder { placed: Box::new(placed), rest }));
+        }
+        Ok(Found(Stream::Sorted(self.sorted(query, |_| true)?)))
+    }
+
+    /// Puts what a query finds in order, as far as its place is one that is wanted.
+    fn sorted<E: Subject>(
+        &self,
+        query: &Query<E>,
+        is_wanted: impl Fn(&Place) -> bool,
+    ) -> Result<Sorted<E>, RepoError> {
         let mut places = Vec::new();
-        for version in matches {
+        for version in self.matches(query, None)? {
             let version = version?;
-            places.push((place(E::props_of(&version), &query.order), E::id(&version)));
+            let place = place(E::props(&version), &query.order);
+            if is_wanted(&place) {
+                places.push((place, E::id(&version)));
+            }
         }
-        places.sort_by(|(a, a_id), (b, b_id)| compare_places(a, b, &query.order).then(a_id.cmp(b_id)));
-        let ids: VecDeque<E> = places.into_iter().map(|(_, id)| id).collect();
-        let stream = Sorted { snapshot: self.clone(), ids, ready: VecDeque::new() };
-        Ok(Found(Stream::Sorted(stream)))
+        places.sort_by(|(a, a_id), (b, b_id)| compare_places((a, a_id), (b, b_id), &query.order));
+        let ids = places.into_iter().map(|(_, id)| id).collect();
+        Ok(Sorted { snapshot: self.clone(), ids, ready: VecDeque::new() })
+    }
+
+    pub(super) fn plan<E: Subject>(&self, query: &Query<E>) -> Result<Plan, RepoError> {
+        query.check()?;
+        Planner::<E>::new(self)?.plan(&query.predicate)
     }
 
     /// Finds what a query asks for by id, whatever its order, from an id on.
-    pub(super) fn matches<E: Subject>(
+    pub(in crate::repo) fn matches<E: Subject>(
         &self,
         query: &Query<E>,
         from: Option<Id>,
     ) -> Result<Matches<E>, RepoError> {
-        query.check()?;
-        let plan = Planner::<E>::new(self)?.plan(&query.predicate)?;
-        Matches::new(self, &plan, &query.predicate, from)
+        Matches::new(self, &self.plan(query)?, &query.predicate, from)
     }
 
     /// Finds the first `count` in the order of a query, behind what stands at `last`.
@@ -56,17 +77,39 @@ impl Snapshot {
         last: Option<&(Place, E)>,
         count: usize,
     ) -> Result<Vec<E::Object>, RepoError> {
+        let wanted = Wanted::First(u64::try_from(count).unwrap_or(u64::MAX));
+        if self.orders(query, &self.plan(query)?, wanted)?.is_some()
+            && let Some(placed) = self.in_order(query, last)?
+        {
+            let mut first = placed.take(count).collect::<Result<Vec<_>, _>>()?;
+            let missing = count - first.len();
+            if missing > 0 {
+                first.extend(self.first_sorted(query, missing, |place, _| place == &[None])?);
+            }
+            return Ok(first);
+        }
+        self.first_sorted(query, count, |place, id| {
+            last.is_none_or(|(last, last_id)| {
+                compare_places((place, id), (last, last_id), &query.order).is_gt()
+            })
+        })
+    }
+
+    /// Finds the first `count` of those that are wanted, in the order of a query.
+    fn first_sorted<E: Subject>(
+        &self,
+        query: &Query<E>,
+        count: usize,
+        is_wanted: impl Fn(&Place, &E) -> bool,
+    ) -> Result<Vec<E::Object>, RepoError> {
         let compare = |(a, a_id, _): &Placed<E>, (b, b_id, _): &Placed<E>| {
-            compare_places(a, b, &query.order).then(a_id.cmp(b_id))
+            compare_places((a, a_id), (b, b_id), &query.order)
         };
         let mut first: Vec<Placed<E>> = Vec::new();
         for version in self.matches(query, None)? {
             let version = version?;
-            let (place, id) = (place(E::props_of(&version), &query.order), E::id(&version));
-            let is_behind = last.is_none_or(|(last, last_id)| {
-                compare_places(&place, last, &query.order).then(id.cmp(last_id)).is_gt()
-            });
-            if is_behind {
+            let (place, id) = (place(E::props(&version), &query.order), E::id(&version));
+            if is_wanted(&place, &id) {
                 first.push((place, id, version));
             }
             // Sorted once for every `count` that are found: about as cheap as a heap, and shorter.
@@ -89,6 +132,11 @@ pub struct Found<E: Subject>(Stream<E>);
 enum Stream<E: Subject> {
     ById(Matches<E>),
     Sorted(Sorted<E>),
+    /// By an index; then what has no place there, from this state by this query.
+    InOrder {
+        placed: Box<InOrder<E>>,
+        rest: Option<(Snapshot, Query<E>)>,
+    },
 }
 
 impl<E: Subject> Iterator for Found<E> {
@@ -98,6 +146,22 @@ impl<E: Subject> Iterator for Found<E> {
         match &mut self.0 {
             Stream::ById(matches) => matches.next(),
             Stream::Sorted(sorted) => sorted.next(),
+            Stream::InOrder { placed, rest } => {
+                match placed.next() {
+                    None => {}
+                    Some(Err(why)) => {
+                        *rest = None;
+                        return Some(Err(why));
+                    }
+                    found => return found,
+                }
+                let (state, query) = rest.take()?;
+                match state.sorted(&query, |place| place == &[None]) {
+                    Ok(sorted) => self.0 = Stream::Sorted(sorted),
+                    Err(why) => return Some(Err(why)),
+                }
+                self.next()
+            }
         }
     }
 }
@@ -109,7 +173,7 @@ impl<E: Subject> std::fmt::Debug for Found<E> {
 }
 
 /// What a predicate holds of, by id.
-pub(super) struct Matches<E: Subject> {
+pub(in crate::repo) struct Matches<E: Subject> {
     snapshot: Snapshot,
     predicate: Predicate,
     ids: Box<dyn Ids>,

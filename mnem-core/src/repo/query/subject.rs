@@ -1,12 +1,13 @@
 //! What can be asked for: nodes and edges, as predicates see them.
 
+use std::sync::Arc;
+
 use super::predicate::Form;
 use crate::id::{EdgeId, NodeId};
 use crate::key::ConflictKey;
 use crate::object::{Edge, Node};
 use crate::repo::entity::Entity;
 use crate::tree::KeyRange;
-use crate::value::Props;
 
 /// What can be asked for: nodes or edges, named by their ids.
 pub trait Subject: Entity + std::fmt::Debug {
@@ -14,11 +15,16 @@ pub trait Subject: Entity + std::fmt::Debug {
     #[doc(hidden)]
     const WORD: &'static str;
 
+    /// Whether indexes by the value of a property have this kind.
+    #[doc(hidden)]
+    const HAS_PROPERTY_INDEX: bool;
+
     #[doc(hidden)]
     fn from_key(key: [u8; 16]) -> Self;
 
+    /// Returns the labels, or the type.
     #[doc(hidden)]
-    fn props_of(version: &Self::Object) -> &Props;
+    fn kinds(version: &Self::Object) -> Vec<Arc<str>>;
 
     #[doc(hidden)]
     fn conflict_key(self) -> Vec<u8>;
@@ -37,13 +43,14 @@ pub trait Subject: Entity + std::fmt::Debug {
 
 impl Subject for NodeId {
     const WORD: &'static str = "nodes";
+    const HAS_PROPERTY_INDEX: bool = true;
 
     fn from_key(key: [u8; 16]) -> NodeId {
         NodeId::from_bytes(key)
     }
 
-    fn props_of(version: &Node) -> &Props {
-        &version.props
+    fn kinds(version: &Node) -> Vec<Arc<str>> {
+        version.labels.to_vec()
     }
 
     fn conflict_key(self) -> Vec<u8> {
@@ -72,13 +79,14 @@ impl Subject for NodeId {
 
 impl Subject for EdgeId {
     const WORD: &'static str = "edges";
+    const HAS_PROPERTY_INDEX: bool = false;
 
     fn from_key(key: [u8; 16]) -> EdgeId {
         EdgeId::from_bytes(key)
     }
 
-    fn props_of(version: &Edge) -> &Props {
-        &version.props
+    fn kinds(version: &Edge) -> Vec<Arc<str>> {
+        vec![Arc::from(&*version.edge_type)]
     }
 
     fn conflict_key(self) -> Vec<u8> {

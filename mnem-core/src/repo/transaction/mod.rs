@@ -1,5 +1,6 @@
 //! Changes, staged in memory until they are committed in one step.
 
+mod bulk;
 mod commit;
 
 use std::collections::BTreeMap;
