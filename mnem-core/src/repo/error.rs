@@ -10,7 +10,7 @@ use crate::id::{EdgeId, EntityId, NodeId, OperationId};
 use crate::object::{ObjectError, Time};
 use crate::port::{CollectorError, Fault, HeadsError, StoreError};
 use crate::tree::TreeError;
-use crate::value::ValueError;
+use crate::value::{Value, ValueError};
 
 /// Why a repository could not answer or change. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -126,6 +126,16 @@ pub enum RepoError {
         expected: Option<Cid>,
         /// The version that is there.
         found: Option<Cid>,
+    },
+    /// A value would be at two nodes that the schema wants at one at most.
+    #[error("`{property}` is unique, and {value} would be at nodes {} and {}", .nodes[0], .nodes[1])]
+    NotUnique {
+        /// The property.
+        property: String,
+        /// The value, or an element of the list that is the value.
+        value: Value,
+        /// The nodes.
+        nodes: [NodeId; 2],
     },
     /// A branch or tag of this name exists.
     #[error("there is a {kind} `{name}` already")]

@@ -48,7 +48,7 @@ pub use error::RepoError;
 pub use fork::Fork;
 pub use handle::Repo;
 pub use history::{Blame, History, Version, Writer};
-pub use index::{DistinctValues, Hit, Hits, ValueRange};
+pub use index::{DistinctValues, Hit, Hits, ValueRange, Violation, Violations, WordHit};
 pub use log::Log;
 pub use moment::{IntoMoment, Moment};
 pub use options::{Actor, Clock, Options, Randomness};

@@ -6,3 +6,4 @@ mod missing;
 mod property;
 mod schema;
 mod support;
+mod unique;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use super::Index;
+use super::words::{self, Totals};
 use crate::cid::Cid;
 use crate::key::{AdjacencyKey, LabelKey, PropertyKey};
 use crate::object::{Edge, Node, SET_VALUE};
@@ -12,12 +13,14 @@ use crate::port::BlockReadExt;
 use crate::repo::error::RepoError;
 use crate::repo::merge::versions::sides;
 use crate::staged::Staged;
-use crate::tree::Edit;
+use crate::tree::{Edit, Tree, TreeError};
 
 /// What the keys that entities had, and those that they get, are to hold.
 pub(in crate::repo) struct KeyEdits<'a> {
     index: &'a Index,
     keys: BTreeMap<Vec<u8>, Held>,
+    /// Of an index of words, how many texts there are and how long they are together, before and after.
+    totals: [Totals; 2],
 }
 
 /// The value before and after; `None` where the key is not there.
@@ -36,7 +39,7 @@ pub(super) enum When {
 
 impl<'a> KeyEdits<'a> {
     pub(super) fn new(index: &'a Index) -> KeyEdits<'a> {
-        KeyEdits { index, keys: BTreeMap::new() }
+        KeyEdits { index, keys: BTreeMap::new(), totals: [Totals::default(); 2] }
     }
 
     /// Collects what becomes of an index when entities change from one version to another.
@@ -49,8 +52,8 @@ impl<'a> KeyEdits<'a> {
     ) -> KeyEdits<'a> {
         let mut edits = KeyEdits::new(index);
         for (before, after) in nodes {
-            before.iter().for_each(|version| edits.node(version, When::Before));
-            after.iter().for_each(|version| edits.node(version, When::After));
+            edits.nodes(before, When::Before);
+            edits.nodes(after, When::After);
         }
         for (before, after) in edges {
             before.iter().for_each(|version| edits.edge(version, When::Before));
@@ -59,18 +62,30 @@ impl<'a> KeyEdits<'a> {
         edits
     }
 
+    /// Every side of one node.
+    fn nodes(&mut self, sides: &[Node], when: When) {
+        if let (Index::Words(name), Some(first)) = (self.index, sides.first()) {
+            let Some(text) = words::Text::of(sides, name) else { return };
+            self.totals[usize::from(when == When::After)].add(&text);
+            for (word, times) in &text.words {
+                self.set(words::key(word, first.id), text.posting(*times), when);
+            }
+        }
+        sides.iter().for_each(|node| self.node(node, when));
+    }
+
     fn node(&mut self, version: &Node, when: When) {
         match self.index {
-            Index::Out | Index::In => {}
+            Index::Out | Index::In | Index::Words(_) => {}
             Index::Label => {
                 for label in version.labels.iter() {
-                    self.set(LabelKey::key_of(label, version.id), when);
+                    self.set(LabelKey::key_of(label, version.id), nothing(), when);
                 }
             }
             Index::Property(name) => {
                 let Some(value) = version.props.value(name) else { return };
                 for key in PropertyKey::keys_of(name, value, version.id.as_bytes()) {
-                    self.set(key, when);
+                    self.set(key, nothing(), when);
                 }
             }
         }
@@ -80,9 +95,9 @@ impl<'a> KeyEdits<'a> {
         let key = match self.index {
             Index::Out => AdjacencyKey::outgoing(version),
             Index::In => AdjacencyKey::incoming(version),
-            Index::Label | Index::Property(_) => return,
+            Index::Label | Index::Property(_) | Index::Words(_) => return,
         };
-        self.set(key.to_key(), when);
+        self.set(key.to_key(), nothing(), when);
     }
 
     /// Every side of what lies at `cid`.
@@ -92,26 +107,35 @@ impl<'a> KeyEdits<'a> {
             Index::Out | Index::In => {
                 sides(blocks, &block)?.iter().for_each(|edge| self.edge(edge, when));
             }
-            Index::Label | Index::Property(_) => {
-                sides(blocks, &block)?.iter().for_each(|node| self.node(node, when));
+            Index::Label | Index::Property(_) | Index::Words(_) => {
+                self.nodes(&sides(blocks, &block)?, when);
             }
         }
         Ok(())
     }
 
-    /// The keys of most indexes say all.
-    fn set(&mut self, key: Vec<u8>, when: When) {
+    fn set(&mut self, key: Vec<u8>, value: Bytes, when: When) {
         let held = self.keys.entry(key).or_default();
-        let value = match when {
-            When::Before => &mut held.before,
-            When::After => &mut held.after,
-        };
-        *value = Some(Bytes::from_static(SET_VALUE));
+        match when {
+            When::Before => held.before = Some(value),
+            When::After => held.after = Some(value),
+        }
     }
 
-    /// Returns what changes.
-    pub(super) fn into_edits(self) -> impl Iterator<Item = Edit> {
+    /// Returns what changes in `tree`.
+    pub(super) fn into_edits_of(mut self, tree: &Tree) -> Result<Vec<Edit>, TreeError> {
+        let [before, after] = self.totals;
+        if before != after {
+            let held = tree.get(words::TOTALS_KEY)?;
+            let totals = Totals::read(held.as_deref(), tree.root())?.changed(before, after);
+            self.keys.insert(words::TOTALS_KEY.to_vec(), Held { before: held, after: totals.encode() });
+        }
         let changes = self.keys.into_iter().filter(|(_, held)| held.before != held.after);
-        changes.map(|(key, held)| Edit { key: key.into(), value: held.after })
+        Ok(changes.map(|(key, held)| Edit { key: key.into(), value: held.after }).collect())
     }
+}
+
+/// The value of keys that say all.
+const fn nothing() -> Bytes {
+    Bytes::from_static(SET_VALUE)
 }

@@ -37,7 +37,7 @@ pub(in crate::repo) fn extend(
         }
         (None, None) => None,
     };
-    let tree = match known.map(|tree| tree.mutate(edits.into_edits(), &mut Arc::clone(staged))) {
+    let tree = match known.map(|tree| apply(&tree, edits, staged)) {
         Some(Ok(tree)) => tree,
         // Of what a row names, parts may have been collected. It is derived: nothing is lost.
         None | Some(Err(TreeError::Missing { .. })) => build(state, index, after, staged)?,
@@ -67,12 +67,16 @@ pub(super) fn derive(
             Err(RepoError::Tree(TreeError::Missing { .. })) => continue, // nothing is kept of the parent but itself
             edits => edits?,
         };
-        match over(state, staged).tree(root).mutate(edits.into_edits(), &mut Arc::clone(staged)) {
+        match apply(&over(state, staged).tree(root), edits, staged) {
             Err(TreeError::Missing { .. }) => {}
             tree => return Ok(Some(tree?)),
         }
     }
     Ok(None)
+}
+
+fn apply(tree: &Tree, edits: KeyEdits<'_>, staged: &Arc<Staged>) -> Result<Tree, TreeError> {
+    tree.mutate(edits.into_edits_of(tree)?, &mut Arc::clone(staged))
 }
 
 /// Collects what becomes of an index from one map to another.
@@ -113,6 +117,7 @@ pub(super) fn build(
     for entry in trees.tree(*source).iter() {
         keys.entity(staged, &entity::link(source, &entry?.value)?, When::After)?;
     }
-    let entries = keys.into_edits().filter_map(|edit| Some((edit.key, edit.value?)));
+    let empty = trees.build_empty(&mut Vec::new())?;
+    let entries = keys.into_edits_of(&empty)?.into_iter().filter_map(|edit| Some((edit.key, edit.value?)));
     Ok(trees.build(entries, &mut Arc::clone(staged))?)
 }

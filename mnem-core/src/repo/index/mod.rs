@@ -19,11 +19,17 @@ mod keep;
 mod property;
 mod read;
 mod rows;
+#[cfg(test)]
+mod tests;
+mod unique;
+mod words;
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
 pub use property::{DistinctValues, Hit, Hits, ValueRange};
+pub use unique::{Violation, Violations};
+pub use words::WordHit;
 
 pub(super) use edits::KeyEdits;
 pub(super) use keep::extend;
@@ -44,14 +50,20 @@ pub(super) enum Index {
     Label,
     /// Nodes by the value of a property.
     Property(Arc<str>),
+    /// Nodes by the words of a property.
+    Words(Arc<str>),
 }
 
 impl Index {
     /// Returns the indexes that are kept under a schema.
     pub(super) fn kept(schema: &Schema) -> Vec<Index> {
-        let looked_up = schema.properties().filter(|property| property.is_looked_up());
-        let properties = looked_up.map(|property| Index::Property(Arc::clone(&property.name)));
-        [Index::Out, Index::In, Index::Label].into_iter().chain(properties).collect()
+        let mut kept = vec![Index::Out, Index::In, Index::Label];
+        for property in schema.properties() {
+            let name = || Arc::clone(&property.name);
+            kept.extend(property.is_looked_up().then(|| Index::Property(name())));
+            kept.extend(property.words.then(|| Index::Words(name())));
+        }
+        kept
     }
 
     /// Names how keys are made. Another way needs another name: rows are found by it.
@@ -61,6 +73,7 @@ impl Index {
             Index::In => "adjacency-in/1".into(),
             Index::Label => "label/1".into(),
             Index::Property(name) => format!("property/1 {name}").into(),
+            Index::Words(name) => words::definition(name).into(),
         }
     }
 
@@ -68,7 +81,7 @@ impl Index {
     const fn source<'a>(&self, commit: &'a Commit) -> &'a Cid {
         match self {
             Index::Out | Index::In => &commit.edges,
-            Index::Label | Index::Property(_) => &commit.nodes,
+            Index::Label | Index::Property(_) | Index::Words(_) => &commit.nodes,
         }
     }
 }

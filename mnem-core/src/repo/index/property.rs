@@ -202,16 +202,25 @@ impl Snapshot {
     }
 }
 
+/// Returns those values that are looked up where a property has this one.
+pub(super) fn elements(value: &Value) -> Vec<Value> {
+    let all = match value {
+        Value::List(list) => list,
+        value => std::slice::from_ref(value),
+    };
+    all.iter().filter(|value| Kind::of(value).is_some()).cloned().collect()
+}
+
 /// The index of one property.
-struct Lookup {
+pub(super) struct Lookup {
     snapshot: Snapshot,
-    name: String,
-    tree: IndexTree,
+    pub(super) name: String,
+    pub(super) tree: IndexTree,
     ranges: PropertyRanges,
 }
 
 impl Lookup {
-    fn new(snapshot: &Snapshot, name: &str) -> Result<Option<Lookup>, RepoError> {
+    pub(super) fn new(snapshot: &Snapshot, name: &str) -> Result<Option<Lookup>, RepoError> {
         if !snapshot.is_indexed(name)? {
             return Ok(None);
         }
@@ -221,20 +230,17 @@ impl Lookup {
     }
 
     /// Reads a key. What is cut in it is read from the node.
-    fn hit(&self, key: &[u8]) -> Result<Hit, RepoError> {
+    pub(super) fn hit(&self, key: &[u8]) -> Result<Hit, RepoError> {
         let read = PropertyKey::from_key(key).ok_or_else(damaged_key)?;
         let node = NodeId::from_bytes(read.id);
         if let KeyValue::Whole(value) = read.value {
             return Ok(Hit { value, node });
         }
         for version in self.snapshot.sides(node)? {
-            let elements = match version.props.value(&self.name) {
-                Some(Value::List(list)) => list.to_vec(),
-                value => value.cloned().into_iter().collect(),
-            };
-            let is_it = |value: &Value| PropertyKey::keys_of(&self.name, value, &read.id) == [key];
-            if let Some(value) = elements.into_iter().find(is_it) {
-                return Ok(Hit { value, node });
+            let values = version.props.value(&self.name).map(elements).unwrap_or_default();
+            let is_it = |value: &&Value| PropertyKey::keys_of(&self.name, value, &read.id) == [key];
+            if let Some(value) = values.iter().find(is_it) {
+                return Ok(Hit { value: value.clone(), node });
             }
         }
         Err(damaged_key())

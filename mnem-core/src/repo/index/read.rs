@@ -88,6 +88,19 @@ impl IndexTree {
         IndexCursor { of: self.clone(), range, order, last: None, cursor }
     }
 
+    /// Returns the root of the tree.
+    pub(super) fn root(&self) -> &Cid {
+        self.0.tree.root()
+    }
+
+    /// Returns what is held under a key.
+    pub(super) fn get(&self, key: &[u8]) -> Result<Option<Bytes>, RepoError> {
+        match self.0.tree.get(key) {
+            Err(TreeError::Missing { .. }) => Ok(self.mended()?.0.tree.get(key)?),
+            value => Ok(value?),
+        }
+    }
+
     /// Returns how many keys a range has, without walking it.
     pub(in crate::repo) fn count(&self, range: &KeyRange) -> Result<u64, RepoError> {
         match self.0.tree.count(range) {

@@ -34,6 +34,7 @@ impl Transaction {
         if self.is_empty() {
             return Ok(self.base);
         }
+        self.check_unique(&self.base)?;
         let staged = Arc::new(Staged::new(Arc::clone(&self.base.state.blocks)));
         let (commit_id, commit) = self.stage_commit(message, &staged)?;
         let mut rows = self.stage_indexes(&commit, &staged)?;
@@ -189,7 +190,7 @@ impl Transaction {
         let blocks: Vec<Block> = state.pending.iter().cloned().chain(staged.blocks()).collect();
         let mut heads = HeadsUpdate::advance(shared.options.namespace.clone(), &state.heads, operation);
         for _ in 0..ATTEMPTS_MAX {
-            if !self.expected.is_empty() {
+            if !self.expected.is_empty() || self.expects_unique {
                 heads.expected = Some(self.check_expected()?);
             }
             let batch = WriteBatch { blocks: &blocks, heads: &heads, rows };
@@ -217,6 +218,7 @@ impl Transaction {
                 return Err(RepoError::Changed { id: *id, expected: *expected, found });
             }
         }
+        self.check_unique(&now)?;
         Ok(heads)
     }
 }

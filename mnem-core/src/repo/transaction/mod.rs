@@ -25,6 +25,7 @@ pub struct Transaction {
     pub(super) nodes: Changes<NodeId>,
     pub(super) edges: Changes<EdgeId>,
     expected: BTreeMap<EntityId, Option<Cid>>,
+    expects_unique: bool,
     /// The schema as it is to be, if it was changed.
     pub(super) schema: Option<SchemaChange>,
     pub(super) vectors: VectorChanges,
@@ -64,6 +65,7 @@ impl Transaction {
             nodes: BTreeMap::new(),
             edges: BTreeMap::new(),
             expected: BTreeMap::new(),
+            expects_unique: false,
             schema: None,
             vectors: VectorChanges::default(),
         }
@@ -220,6 +222,13 @@ impl Transaction {
         }
         self.expected.insert(id.into(), expected);
         Ok(())
+    }
+
+    /// Refuses the commit if a value of a unique property that it gives is at another node by then. Without this, and
+    /// without [`expect`](Self::expect), only the state that this started from is looked at: whoever commits at the same
+    /// time may give the same value, which [`violations`](Snapshot::violations) then shows.
+    pub const fn expect_unique(&mut self) {
+        self.expects_unique = true;
     }
 
     /// An edge needs both of its ends: it goes with the first of them.
