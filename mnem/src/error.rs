@@ -102,11 +102,12 @@ fn repo_code(error: &RepoError) -> &'static str {
             "nothing-there"
         }
         RepoError::Past { .. } => "read-only",
+        RepoError::NotUndoable { .. } => "not-undoable",
         RepoError::NoSuchEntity { .. } => "no-such-entity",
         RepoError::MissingEnd { .. } => "missing-end",
         RepoError::Taken { .. } | RepoError::NameTaken { .. } => "taken",
         RepoError::InConflict { .. } => "in-conflict",
-        RepoError::Changed { .. } => "changed",
+        RepoError::Changed { .. } | RepoError::NameMoved { .. } => "changed",
         RepoError::BadName { .. } => "bad-name",
         RepoError::TimeTooFarAhead { .. } => "time-too-far-ahead",
         RepoError::Pruned { .. } => "pruned",

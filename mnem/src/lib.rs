@@ -41,7 +41,10 @@ pub use mnem_core::repo::{
     Actor, Blame, Delta, Deltas, Differ, Ends, Field, Fork, History, IntoMoment, IntoRevision, ModelVectors,
     Moment, Options, Repo, RepoError, Revision, Snapshot, Transaction, VectorError, Version, Writer,
 };
-pub use mnem_core::repo::{Change, ChangeKind, Changed, Counts, Diff, DiffStat, Log, Only};
+pub use mnem_core::repo::{
+    Change, ChangeKind, Changed, Counts, Diff, DiffStat, Expected, Log, Moved, NameChange, Only, OpLog,
+    Recorded, RefKind, Scope,
+};
 pub use mnem_core::{
     ActorId, BLOCK_BYTES_MAX, Block, Blockstore, ChangeId, Cid, CidClass, CidError, CidMismatch, Codec,
     Collector, CommitId, EdgeId, EntityId, HashAlgorithm, NodeId, OpHeadsStore, OperationId, RepoId,

@@ -50,6 +50,11 @@ pub(super) fn with_name(
     Ok(*settings.mutate([edit], &mut Arc::clone(staged))?.root())
 }
 
+/// Says whether a setting is the name of an actor.
+pub(super) fn is_key(key: &[u8]) -> bool {
+    key.starts_with(b"a/")
+}
+
 fn key(actor: ActorId) -> Vec<u8> {
     [&b"a/"[..], actor.as_bytes()].concat()
 }

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BinaryHeap, HashSet};
 
 use super::error::RepoError;
+use super::operations::parent_of;
 use super::read::{decode, read};
 use crate::block::Block;
 use crate::cid::Cid;
@@ -213,23 +214,11 @@ pub(super) fn operations_by(
             continue;
         }
         for parent in operation.parents.iter().copied().filter(|parent| seen.insert(*parent)) {
-            open.push((parent, read_earlier(blocks, parent, &operation)?));
+            open.push((parent, parent_of(blocks, &operation, parent)?));
         }
     }
     by_then.sort_unstable();
     tips(blocks, &by_then)
-}
-
-/// Reads an operation that `follower` follows. What is absent was pruned, and all before it.
-fn read_earlier(
-    blocks: &dyn BlockRead,
-    id: OperationId,
-    follower: &Operation,
-) -> Result<Operation, RepoError> {
-    match blocks.get(id.cid())? {
-        Some(block) => decode(&block),
-        None => Err(RepoError::Pruned { what: "operation", cid: *id.cid(), horizon: follower.time }),
-    }
 }
 
 /// Returns the ancestor of `from` at `depth` along first parents, if it is as deep as that.

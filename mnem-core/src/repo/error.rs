@@ -6,7 +6,7 @@ use super::revision::RevisionError;
 use super::vectors::VectorError;
 use crate::cid::Cid;
 use crate::codec::DecodeError;
-use crate::id::{EdgeId, EntityId, NodeId, OperationId};
+use crate::id::{CommitId, EdgeId, EntityId, NodeId, OperationId};
 use crate::object::{ObjectError, Time};
 use crate::port::{CollectorError, Fault, HeadsError, StoreError};
 use crate::tree::TreeError;
@@ -145,6 +145,16 @@ pub enum RepoError {
         /// The name.
         name: String,
     },
+    /// A branch or tag is not where it was expected.
+    #[error("{kind} `{name}` {}", where_it_is(.found))]
+    NameMoved {
+        /// `branch` or `tag`.
+        kind: &'static str,
+        /// The name.
+        name: String,
+        /// Where it is: nowhere, or at several commits while sides disagree.
+        found: Vec<CommitId>,
+    },
     /// No branch or tag can have this name.
     #[error("`{name}` cannot be a name: {why}")]
     BadName {
@@ -171,6 +181,14 @@ pub enum RepoError {
         cid: Cid,
         /// The time of the oldest one that is kept on that way.
         horizon: Time,
+    },
+    /// An operation cannot be taken back.
+    #[error("operation {operation} cannot be taken back: {why}")]
+    NotUndoable {
+        /// The operation.
+        operation: OperationId,
+        /// Why not.
+        why: &'static str,
     },
     /// The past can be read, not changed.
     #[error("this shows the names as operation {operation} left them; nothing can be changed there")]
@@ -222,6 +240,11 @@ pub enum RepoError {
         /// How often it was tried.
         attempts: u32,
     },
+}
+
+fn where_it_is(found: &[CommitId]) -> String {
+    let ids: Vec<String> = found.iter().map(ToString::to_string).collect();
+    if ids.is_empty() { "is not there".to_owned() } else { format!("is at {}", ids.join(" or ")) }
 }
 
 const fn kind_of(id: &EntityId) -> &'static str {

@@ -12,6 +12,30 @@ use crate::id::CommitId;
 /// Longest name, in bytes.
 pub const NAME_BYTES_MAX: usize = 200;
 
+/// Whose a name is, and whether it follows commits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RefKind {
+    /// Follows the commits that are made on it.
+    Branch,
+    /// Stays where it is.
+    Tag,
+    /// As another repository had it when it was last asked.
+    Remote,
+}
+
+impl RefKind {
+    pub(super) const ALL: [RefKind; 3] = [RefKind::Branch, RefKind::Tag, RefKind::Remote];
+
+    /// Returns the word for it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            RefKind::Branch => "branch",
+            RefKind::Tag => "tag",
+            RefKind::Remote => "remote",
+        }
+    }
+}
+
 /// What kind of name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum NameKind {
@@ -19,6 +43,15 @@ pub(super) enum NameKind {
     Branch,
     /// Stays where it is.
     Tag,
+}
+
+impl From<NameKind> for RefKind {
+    fn from(kind: NameKind) -> RefKind {
+        match kind {
+            NameKind::Branch => RefKind::Branch,
+            NameKind::Tag => RefKind::Tag,
+        }
+    }
 }
 
 impl NameKind {

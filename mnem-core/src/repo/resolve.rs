@@ -12,7 +12,7 @@ use super::error::RepoError;
 use super::handle::Repo;
 use super::moment::{IntoMoment, Moment};
 use super::read::read;
-use super::refs::{NameKind, Target};
+use super::refs::{NameKind, RefKind, Target};
 use super::revision::{Base, Revision, Step};
 use super::similar::similar;
 use super::snapshot::Snapshot;
@@ -161,7 +161,7 @@ impl Repo {
         };
         let mut meant = names(state, name)?;
         match (meant.pop(), meant.is_empty()) {
-            (Some(Meant { kind: Kind::Branch, name, target }), true) => {
+            (Some(Meant { kind: RefKind::Branch, name, target }), true) => {
                 return found(name, target.adds.iter().flatten().next().copied());
             }
             (Some(Meant { target, .. }), true) => return found(&self.branch, sure(&target, text)?),
@@ -245,56 +245,41 @@ struct Found {
     commit: Option<CommitId>,
 }
 
-/// What a name can be of.
-#[derive(Clone, Copy)]
-enum Kind {
-    Branch,
-    Tag,
-    Remote,
+fn target_of(kind: RefKind, state: &State, name: &str) -> Result<Target, RepoError> {
+    match kind {
+        RefKind::Branch => state.target(NameKind::Branch, name),
+        RefKind::Tag => state.target(NameKind::Tag, name),
+        RefKind::Remote => state.remote(NameKind::Branch, name),
+    }
 }
 
-impl Kind {
-    const ALL: [Kind; 3] = [Kind::Branch, Kind::Tag, Kind::Remote];
-
-    const fn word(self) -> &'static str {
-        match self {
-            Kind::Branch => "branch:",
-            Kind::Tag => "tag:",
-            Kind::Remote => "remote:",
-        }
-    }
-
-    fn target(self, state: &State, name: &str) -> Result<Target, RepoError> {
-        match self {
-            Kind::Branch => state.target(NameKind::Branch, name),
-            Kind::Tag => state.target(NameKind::Tag, name),
-            Kind::Remote => state.remote(NameKind::Branch, name),
-        }
-    }
+/// Takes the word off that says which kind of name is meant.
+fn without_word(kind: RefKind, spelled: &str) -> Option<&str> {
+    spelled.strip_prefix(kind.word())?.strip_prefix(':')
 }
 
 struct Meant<'a> {
-    kind: Kind,
+    kind: RefKind,
     name: &'a str,
     target: Target,
 }
 
 impl Meant<'_> {
     fn spelled(&self) -> String {
-        format!("{}{}", self.kind.word(), self.name)
+        format!("{}:{}", self.kind.word(), self.name)
     }
 }
 
 /// Returns all that a name is the name of.
 fn names<'a>(state: &State, spelled: &'a str) -> Result<Vec<Meant<'a>>, RepoError> {
     let mut meant = Vec::new();
-    for kind in Kind::ALL {
+    for kind in RefKind::ALL {
         let name = match spelled.contains(':') {
-            true => spelled.strip_prefix(kind.word()),
+            true => without_word(kind, spelled),
             false => Some(spelled),
         };
         let Some(name) = name else { continue };
-        let target = kind.target(state, name)?;
+        let target = target_of(kind, state, name)?;
         if target.settled() != Some(None) {
             meant.push(Meant { kind, name, target });
         }
@@ -313,6 +298,6 @@ fn sure(target: &Target, text: &str) -> Result<Option<CommitId>, RepoError> {
 fn unknown(state: &State, spec: &str) -> Result<RepoError, RepoError> {
     let (branches, tags) = (state.names(NameKind::Branch)?, state.names(NameKind::Tag)?);
     let known = branches.into_iter().chain(tags).chain(state.remotes()?).map(|(name, _)| name);
-    let asked = Kind::ALL.iter().find_map(|kind| spec.strip_prefix(kind.word())).unwrap_or(spec);
+    let asked = RefKind::ALL.into_iter().find_map(|kind| without_word(kind, spec)).unwrap_or(spec);
     Ok(RepoError::Unknown { spec: spec.to_owned(), similar: similar(asked, known) })
 }

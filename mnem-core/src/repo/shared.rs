@@ -9,10 +9,11 @@ use super::error::RepoError;
 use super::options::{Actor, Options};
 use super::schema::Schemas;
 use super::state::State;
+use crate::block::Block;
 use crate::cid::Cid;
-use crate::id::{OperationId, SessionId};
+use crate::id::{ChangeId, OperationId, SessionId};
 use crate::object::{Object, Operation, OperationKind, Time, Unknown, View};
-use crate::port::{BlockRead, HeadsUpdate, Store, Swap, WriteBatch};
+use crate::port::{BlockRead, HeadsUpdate, Row, Store, Swap, WriteBatch};
 use crate::staged::Staged;
 use crate::tree::{NodeCache, TreeStore};
 
@@ -21,6 +22,9 @@ const RECONCILE_ATTEMPTS_MAX: u32 = 16;
 
 /// How often a change that rests on what others may change is tried.
 pub(super) const ATTEMPTS_MAX: u32 = 64;
+
+/// How far ahead of the caller's clock a time may lie.
+const AHEAD_MAX_US: i64 = 24 * 3600 * 1_000_000;
 
 /// What all handles on one open repository share.
 pub(super) struct Shared {
@@ -111,5 +115,40 @@ impl Shared {
         staged.put(view)?;
         staged.put(block)?;
         Ok(id)
+    }
+
+    /// Publishes names as they are to be, unless anything changed since `state` was read.
+    pub(super) fn publish(
+        &self,
+        state: &State,
+        view: &View,
+        kind: OperationKind,
+        actor: &Actor,
+        staged: &Arc<Staged>,
+        rows: &[Row],
+    ) -> Result<(Swap, OperationId), RepoError> {
+        let now = self.options.clock.now();
+        let operation = self.stage_operation(state, view, kind, actor, now, staged)?;
+        let blocks: Vec<Block> = state.pending.iter().cloned().chain(staged.blocks()).collect();
+        let mut heads = HeadsUpdate::advance(self.options.namespace.clone(), &state.heads, operation);
+        heads.expected = Some(state.heads.clone());
+        let batch = WriteBatch { blocks: &blocks, heads: &heads, rows };
+        Ok((self.store.commit(state.lease(), &batch)?, operation))
+    }
+
+    pub(super) fn draw_change(&self) -> ChangeId {
+        let (unix_ms, random) = self.options.draw();
+        ChangeId::from_time_and_random(unix_ms, random)
+    }
+
+    /// Returns the present, or the moment after `latest` if the clock is behind it.
+    pub(super) fn time_after(&self, latest: Option<Time>) -> Result<Time, RepoError> {
+        let now = self.options.clock.now();
+        let Some(latest) = latest.filter(|latest| *latest >= now) else { return Ok(now) };
+        let ahead_us = latest.micros_since(now);
+        latest
+            .checked_add(1)
+            .filter(|_| ahead_us <= AHEAD_MAX_US)
+            .ok_or(RepoError::TimeTooFarAhead { ahead_us })
     }
 }

@@ -15,6 +15,7 @@ use super::merge::RULES;
 use super::merge::{self, Merge};
 use super::read::read;
 use super::refs::{NameKind, Target};
+use super::settings;
 use crate::cid::Cid;
 use crate::id::{ActorId, CommitId, OperationId, SessionId};
 use crate::object::{Object, Operation, OperationKind, Params, Unknown, View};
@@ -108,16 +109,18 @@ impl Unite<'_> {
             let tree = |view| self.trees.tree(*of(view));
             (tree(base), tree(left), tree(right))
         };
-        let names = |dispute: Dispute| self.name(&dispute);
-        // Of two settings of the same key the greater one stays: the same for everyone, and nothing rests on it.
-        let greater = |dispute: Dispute| Ok(dispute.left.max(dispute.right));
+        let names = |dispute: Dispute| self.name(&dispute, Self::settle);
+        let remotes = |dispute: Dispute| self.name(&dispute, Self::newest);
+        let later = |dispute: Dispute| Ok(settings::later(dispute.left, dispute.right));
+        // Sets that only grow: what either side has stays.
+        let either = |dispute: Dispute| Ok(dispute.left.max(dispute.right));
         Ok(View {
             params: self.params(left.params, right.params)?,
             refs: self.map(three(|view| &view.refs), names)?,
-            remotes: self.map(three(|view| &view.remotes), names)?,
-            config: self.map(three(|view| &view.config), greater)?,
-            erased: self.map(three(|view| &view.erased), greater)?,
-            sigs: self.map(three(|view| &view.sigs), greater)?,
+            remotes: self.map(three(|view| &view.remotes), remotes)?,
+            config: self.map(three(|view| &view.config), later)?,
+            erased: self.map(three(|view| &view.erased), either)?,
+            sigs: self.map(three(|view| &view.sigs), either)?,
             unknown: merge::fields::unknown(&base.unknown, &left.unknown, &right.unknown),
         })
     }
@@ -147,7 +150,11 @@ impl Unite<'_> {
     }
 
     /// Decides where a name points that both sides moved.
-    fn name(&self, dispute: &Dispute) -> Result<Option<bytes::Bytes>, RepoError> {
+    fn name(
+        &self,
+        dispute: &Dispute,
+        settle: fn(&Self, Target) -> Result<Target, RepoError>,
+    ) -> Result<Option<bytes::Bytes>, RepoError> {
         let target = |value: &Option<bytes::Bytes>| {
             let cid = *self.trees.build_empty(&mut Vec::new())?.root();
             Target::decode(value.as_deref()).map_err(|why| RepoError::Damaged { what: "name", cid, why })
@@ -155,8 +162,22 @@ impl Unite<'_> {
         let (base, left, right) = (target(&dispute.base)?, target(&dispute.left)?, target(&dispute.right)?);
         let sum = Target::sum(left, &base, right);
         let is_branch = NameKind::from_key(&dispute.key).is_some_and(|(kind, _)| kind == NameKind::Branch);
-        let settled = if is_branch { self.settle(sum)? } else { sum };
+        let settled = if is_branch { settle(self, sum)? } else { sum };
         Ok(settled.encode())
+    }
+
+    /// Of what two saw of another repository's branch, keeps what follows the rest: that is what was seen last.
+    fn newest(&self, target: Target) -> Result<Target, RepoError> {
+        let seen: Vec<CommitId> = target.adds.iter().flatten().copied().collect();
+        match dag::tips(&**self.staged, &seen) {
+            Ok(tips) => match tips.as_slice() {
+                [tip] if !target.adds.contains(&None) => Ok(Target::commit(*tip)),
+                _ => Ok(target),
+            },
+            // How they relate is not known any more: both stay, until somebody looks again.
+            Err(RepoError::Pruned { .. }) => Ok(target),
+            Err(why) => Err(why),
+        }
     }
 
     /// Brings the sides of a branch together, two at a time, as far as commits can be.

@@ -83,8 +83,8 @@ fn states() -> (Bench, Vec<Snapshot>) {
 fn a_difference_is_what_comparing_every_entity_finds() {
     let (_bench, states) = states();
     let mut kinds = BTreeSet::new();
-    for (i, from) in states.iter().enumerate().step_by(3) {
-        for (j, to) in states.iter().enumerate().step_by(2) {
+    for (i, from) in states.iter().enumerate().step_by(5) {
+        for (j, to) in states.iter().enumerate().step_by(4) {
             let (before, after) = (all(from), all(to));
             let ids: BTreeSet<EntityId> = before.keys().chain(after.keys()).copied().collect();
             let expected: Vec<(EntityId, [Option<Shown>; 2])> = ids

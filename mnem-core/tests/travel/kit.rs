@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use mnem_core::port::{Blockstore, HeadsUpdate, Namespace, OpHeadsStore};
 use mnem_core::repo::{Actor, Clock, Moment, Options, Randomness, Repo, Snapshot};
-use mnem_core::{Cid, CommitId, MemoryStore, NodeId, Store, Time, Value, props};
+use mnem_core::{Cid, CommitId, MemoryStore, NodeId, OperationId, Store, Time, Value, props};
 
 /// A clock that stands still until it is set.
 #[derive(Clone)]
@@ -94,6 +94,23 @@ pub(crate) fn without(store: &dyn Store, gone: &[Cid]) -> Arc<MemoryStore> {
     }
     let add = store.heads(&Namespace::default()).unwrap();
     let _done = copy.update(&HeadsUpdate { add, ..HeadsUpdate::default() }).unwrap();
+    Arc::new(copy)
+}
+
+/// Returns a store with the same blocks whose heads are these.
+pub(crate) fn as_of(store: &dyn Store, heads: &[OperationId]) -> Arc<MemoryStore> {
+    united(&[store], heads)
+}
+
+/// Returns a store with the blocks of all, whose heads are these.
+pub(crate) fn united(stores: &[&dyn Store], heads: &[OperationId]) -> Arc<MemoryStore> {
+    let copy = MemoryStore::new();
+    for store in stores {
+        for cid in store.scan(None).unwrap().map(Result::unwrap) {
+            copy.put(&store.get(&cid).unwrap().unwrap()).unwrap();
+        }
+    }
+    let _done = copy.update(&HeadsUpdate { add: heads.to_vec(), ..HeadsUpdate::default() }).unwrap();
     Arc::new(copy)
 }
 

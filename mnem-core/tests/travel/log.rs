@@ -91,8 +91,8 @@ fn what_is_asked_for_is_what_is_left_of_all() {
         ids(bench.repo.log(&head).by(ada).by(eve)),
         everything.iter().copied().filter(|id| [ada, eve].contains(&commits[id].actor)).collect::<Vec<_>>()
     );
-    for from in &times {
-        for to in &times {
+    for from in times.iter().step_by(2) {
+        for to in times.iter().step_by(3) {
             let within = |of: &[CommitId]| -> Vec<CommitId> {
                 of.iter().copied().filter(|id| (*from..=*to).contains(&commits[id].time)).collect()
             };

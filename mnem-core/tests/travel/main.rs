@@ -5,4 +5,6 @@
 mod diff;
 mod kit;
 mod log;
+mod names;
 mod resolve;
+mod undo;

@@ -8,9 +8,9 @@ use bytes::Bytes;
 use super::{Change, Changes, Transaction};
 use crate::block::Block;
 use crate::cid::Cid;
-use crate::id::{ChangeId, CommitId, EntityId, OperationId};
+use crate::id::{CommitId, EntityId, OperationId};
 use crate::key::ConflictKey;
-use crate::object::{Commit, Object, OperationKind, Time, Unknown};
+use crate::object::{Commit, Object, OperationKind, Unknown};
 use crate::port::{BlockRead, HeadsUpdate, Row, Swap, WriteBatch};
 use crate::repo::dag;
 use crate::repo::entity::Entity;
@@ -23,9 +23,6 @@ use crate::repo::snapshot::{At, Snapshot};
 use crate::repo::state::State;
 use crate::staged::Staged;
 use crate::tree::{Edit, Tree, link_value};
-
-/// How far ahead of the caller's clock a time may lie.
-const AHEAD_MAX_US: i64 = 24 * 3600 * 1_000_000;
 
 impl Transaction {
     /// Makes the changes durable and visible, in one step, whatever others committed meanwhile. Returns the new state;
@@ -61,11 +58,11 @@ impl Transaction {
             generation: place.generation,
             depth: place.depth,
             skip: place.skip,
-            change: self.draw_change(),
+            change: shared.draw_change(),
             actor: self.actor.id(),
             session: shared.session,
             author: None,
-            time: self.time_after(place.latest)?,
+            time: shared.time_after(place.latest)?,
             message: message.into(),
             nodes: self.stage_map(root(|c| c.nodes), &self.nodes, staged)?,
             edges: self.stage_map(root(|c| c.edges), &self.edges, staged)?,
@@ -79,22 +76,6 @@ impl Transaction {
         let id = CommitId::new(*block.cid());
         staged.put(block)?;
         Ok((id, commit))
-    }
-
-    fn draw_change(&self) -> ChangeId {
-        let (unix_ms, random) = self.base.shared.options.draw();
-        ChangeId::from_time_and_random(unix_ms, random)
-    }
-
-    /// Returns the present, or the moment after `latest` if the clock is behind it.
-    fn time_after(&self, latest: Option<Time>) -> Result<Time, RepoError> {
-        let now = self.base.shared.options.clock.now();
-        let Some(latest) = latest.filter(|latest| *latest >= now) else { return Ok(now) };
-        let ahead_us = latest.micros_since(now);
-        latest
-            .checked_add(1)
-            .filter(|_| ahead_us <= AHEAD_MAX_US)
-            .ok_or(RepoError::TimeTooFarAhead { ahead_us })
     }
 
     fn stage_map<E: Entity>(
