@@ -52,7 +52,7 @@ pub use error::RepoError;
 pub use fork::Fork;
 pub use handle::Repo;
 pub use history::{Blame, History, Version, Writer};
-pub use index::{DistinctValues, Hit, Hits, ValueRange, Violation, Violations, WordHit};
+pub use index::{DistinctValues, Hit, Hits, ValueRange, WordHit};
 pub use log::Log;
 pub use moment::{IntoMoment, Moment};
 pub use names::Expected;

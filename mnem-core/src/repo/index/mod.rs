@@ -28,7 +28,6 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 pub use property::{DistinctValues, Hit, Hits, ValueRange};
-pub use unique::{Violation, Violations};
 pub use words::WordHit;
 
 pub(super) use edits::KeyEdits;

@@ -212,15 +212,15 @@ pub(super) fn elements(value: &Value) -> Vec<Value> {
 }
 
 /// The index of one property.
-pub(super) struct Lookup {
+struct Lookup {
     snapshot: Snapshot,
-    pub(super) name: String,
-    pub(super) tree: IndexTree,
+    name: String,
+    tree: IndexTree,
     ranges: PropertyRanges,
 }
 
 impl Lookup {
-    pub(super) fn new(snapshot: &Snapshot, name: &str) -> Result<Option<Lookup>, RepoError> {
+    fn new(snapshot: &Snapshot, name: &str) -> Result<Option<Lookup>, RepoError> {
         if !snapshot.is_indexed(name)? {
             return Ok(None);
         }
@@ -230,7 +230,7 @@ impl Lookup {
     }
 
     /// Reads a key. What is cut in it is read from the node.
-    pub(super) fn hit(&self, key: &[u8]) -> Result<Hit, RepoError> {
+    fn hit(&self, key: &[u8]) -> Result<Hit, RepoError> {
         let read = PropertyKey::from_key(key).ok_or_else(damaged_key)?;
         let node = NodeId::from_bytes(read.id);
         if let KeyValue::Whole(value) = read.value {

@@ -1,97 +1,19 @@
-//! Values that no two nodes may have: who has one twice.
+//! Values that no two nodes may have: who may not be given one.
 //!
 //! Equality is that of values: 1 and 1.0 differ. Of a list each element counts.
 
 use std::collections::BTreeMap;
-use std::vec::IntoIter;
 
-use super::{Index, IndexCursor, IndexTree};
+use super::property::elements;
+use super::{Index, IndexTree};
 use crate::id::NodeId;
 use crate::key::PropertyKey;
 use crate::object::Node;
 use crate::repo::error::{RepoError, damaged_key};
-use crate::repo::index::property::{Lookup, elements};
 use crate::repo::snapshot::Snapshot;
 use crate::repo::transaction::Transaction;
 use crate::tree::{KeyRange, Order};
 use crate::value::Value;
-
-/// A value that should be at one node, and is at two or more.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Violation {
-    /// The property.
-    pub property: String,
-    /// The value.
-    pub value: Value,
-    /// The first two nodes that have it.
-    pub nodes: [NodeId; 2],
-}
-
-impl Snapshot {
-    /// Walks the values that two nodes have although their property is declared `unique`: commits that did not see
-    /// each other can bring that about, and values that were there before the declaration.
-    pub fn violations(&self) -> Result<Violations, RepoError> {
-        let schema = self.schema()?;
-        let unique = schema.properties().filter(|property| property.unique);
-        let properties: Vec<String> = unique.map(|property| property.name.to_string()).collect();
-        Ok(Violations { snapshot: self.clone(), properties: properties.into_iter(), open: None })
-    }
-}
-
-/// Values at two nodes. Ends after its first error.
-pub struct Violations {
-    snapshot: Snapshot,
-    properties: IntoIter<String>,
-    open: Option<(Lookup, IndexCursor)>,
-}
-
-impl Violations {
-    fn advance(&mut self) -> Result<Option<Violation>, RepoError> {
-        loop {
-            if let Some((property, keys)) = &mut self.open
-                && let Some(violation) = next_of(property, keys)?
-            {
-                return Ok(Some(violation));
-            }
-            let Some(name) = self.properties.next() else { return Ok(None) };
-            let property = Lookup::new(&self.snapshot, &name)?;
-            self.open = property.map(|property| {
-                let keys = property.tree.range(KeyRange::ALL, Order::Ascending);
-                (property, keys)
-            });
-        }
-    }
-}
-
-fn next_of(property: &Lookup, keys: &mut IndexCursor) -> Result<Option<Violation>, RepoError> {
-    let mut before: Option<Vec<u8>> = None;
-    while let Some(entry) = keys.next().transpose()? {
-        let (value, id) = entry.key.split_last_chunk::<16>().ok_or_else(damaged_key)?;
-        let same =
-            before.as_ref().and_then(|key| key.split_last_chunk::<16>()).filter(|(it, _)| *it == value);
-        if let Some((_, first)) = same {
-            let nodes = [NodeId::from_bytes(*first), NodeId::from_bytes(*id)];
-            let hit = property.hit(&entry.key)?;
-            keys.pass_over(value);
-            return Ok(Some(Violation { property: property.name.clone(), value: hit.value, nodes }));
-        }
-        before = Some(entry.key.to_vec());
-    }
-    Ok(None)
-}
-
-impl Iterator for Violations {
-    type Item = Result<Violation, RepoError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let next = self.advance().transpose();
-        if matches!(next, Some(Err(_))) {
-            self.properties = Vec::new().into_iter();
-            self.open = None;
-        }
-        next
-    }
-}
 
 impl Transaction {
     /// Refuses values of unique properties that this transaction gives to a node while another one has them in `at`, or
