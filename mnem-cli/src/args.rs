@@ -170,14 +170,24 @@ commands! {
     Blame(blame);
     /// Find nodes or edges by what is known of them
     Query(query);
+    /// Find nodes by words of their text, the best first
+    Search(search);
     /// Show the edges of a node
     Neighbors(neighbors);
+    /// Take back what you did last
+    Undo(undo);
+    /// Do again what was undone last
+    Redo(redo);
+    /// The log of all that was done, and going back in it
+    Op(op);
     /// List branches, or make one
     Branch(branch);
     /// Work on another branch
     Switch(switch);
     /// List tags, or make one
     Tag(tag);
+    /// Agree on what properties hold, and which are looked up
+    Schema(schema);
     /// Write a state as lines of JSON
     Export(export);
     /// Record what lines of JSON say

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use mnem::Snapshot;
-use mnem::object::{Content, Edge, Node};
+use mnem::object::{Edge, Node};
 use serde_json::{Value as Json, json};
 
 use crate::args::At;
@@ -85,17 +85,11 @@ fn node_line(node: &Node) -> Result<Json, Failure> {
     let mut fields = Fields::new();
     node_head(node, &mut fields);
     fields.insert("props".into(), to_json(&node.props));
-    match &node.content {
-        None => {}
-        Some(Content::Inline(bytes)) => {
-            fields.insert("content".into(), to_json(&mnem::value::Value::Bytes(bytes.clone())));
-        }
-        Some(Content::List(_)) => {
-            let message = format!("node {} has content in chunks, which has no line form yet", node.id);
-            return Err(
-                Failure::new("unsupported", Exit::Failure, message).hint("copy the store as a whole instead")
-            );
-        }
+    if node.content.is_some() {
+        let message = format!("node {} has content, which has no line form yet", node.id);
+        return Err(
+            Failure::new("unsupported", Exit::Failure, message).hint("copy the store as a whole instead")
+        );
     }
     Ok(Json::Object(fields))
 }

@@ -8,8 +8,8 @@ use std::io::{self, BufRead, BufReader, Read as _};
 use std::path::PathBuf;
 
 use clap::Args;
-use mnem::object::{CONTENT_INLINE_BYTES_MAX, Content, Edge, EdgeType, Labels, Node};
-use mnem::value::{Props, Value};
+use mnem::object::{Edge, EdgeType, Labels, Node};
+use mnem::value::Props;
 use mnem::{Actor, EdgeId, NodeId, Repo, Transaction};
 use serde_json::{Value as Json, json};
 
@@ -162,13 +162,7 @@ impl Work<'_> {
             }
             Some(_) if replace => tx.resolve(node.id, node)?,
             Some(_) => return Err(differs(&node.id)),
-            None => {
-                let id = node.id;
-                tx.add_node_as(id, node.labels.clone(), &node.props)?;
-                if node.content.is_some() {
-                    tx.resolve(id, node)?;
-                }
-            }
+            None => tx.add_node_as(node.id, node.labels.clone(), &node.props)?,
         }
         self.done.nodes += 1;
         self.staged += 1;
@@ -251,20 +245,11 @@ fn props(fields: &Fields) -> Result<Props, Failure> {
 }
 
 fn node(fields: &Fields) -> Result<Node, Failure> {
-    known(fields, &["node", "labels", "props", "content"])?;
+    known(fields, &["node", "labels", "props"])?;
     let labels = fields.get("labels").and_then(Json::as_array).map_or(&[][..], Vec::as_slice);
     let labels = labels.iter().map(Json::as_str).collect::<Option<Vec<&str>>>();
     let labels = labels.ok_or_else(|| Failure::bad_word("`labels` are to be texts"))?;
-    let mut node = Node::new(id::<NodeId>(fields, "node")?, Labels::new(labels)?, props(fields)?);
-    if let Some(content) = fields.get("content") {
-        match serde_json::from_value(content.clone()) {
-            Ok(Value::Bytes(bytes)) if bytes.len() <= CONTENT_INLINE_BYTES_MAX => {
-                node.content = Some(Content::Inline(bytes));
-            }
-            _ => return Err(Failure::bad_word("`content` is to be bytes, 1024 at most")),
-        }
-    }
-    Ok(node)
+    Ok(Node::new(id::<NodeId>(fields, "node")?, Labels::new(labels)?, props(fields)?))
 }
 
 fn edge(fields: &Fields) -> Result<Edge, Failure> {

@@ -112,16 +112,18 @@ impl Query {
 
 /// Reads one condition.
 fn condition(text: &str) -> Result<Predicate, Failure> {
-    let at = text.find(['=', '<', '>', '!', '^']).filter(|at| *at > 0);
-    let Some(at) = at else {
-        return Ok(match text.strip_prefix('!') {
-            Some(name) if !name.is_empty() => prop(name).absent(),
-            _ => prop(text).present(),
-        });
+    if let Some(inner) = text.strip_prefix('!') {
+        return Ok(!condition(inner)?);
+    }
+    let at = match text.find(['=', '<', '>', '!', '^']) {
+        None if !text.is_empty() => return Ok(prop(text).present()),
+        at => at.unwrap_or(0),
     };
     let (name, rest) = text.split_at(at);
     let operators = ["!=", "^=", "<=", ">=", "<", ">", "="];
-    let Some((operator, value)) = operators.iter().find_map(|it| Some((*it, rest.strip_prefix(it)?))) else {
+    let Some((operator, value)) =
+        operators.iter().find_map(|it| Some((*it, rest.strip_prefix(it)?))).filter(|_| at > 0)
+    else {
         return Err(Failure::bad_word(format!("`{text}` is no condition"))
             .hint("write NAME=V, NAME!=V, NAME<V, NAME<=V, NAME>V, NAME>=V, NAME^=PREFIX, NAME or !NAME"));
     };

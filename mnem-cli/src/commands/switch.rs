@@ -4,13 +4,13 @@ use clap::Args;
 use mnem::{Options, Repo};
 use serde_json::json;
 
+use super::branch::standing_at;
 use crate::args::{self, Write};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{Fields, Paint, Record, Text};
 use crate::report::short;
-use crate::similar::similar;
 
 pub(crate) const EXAMPLES: &str = "  mnem switch letters
   mnem switch --create drafts      make it here, then work on it\n";
@@ -55,17 +55,16 @@ impl Switch {
 }
 
 fn check_is_there(repo: &Repo, branch: &str) -> Result<(), Failure> {
-    let branches = repo.branches()?;
     // The first branch is there before its first commit.
-    if branch == Options::BRANCH || branches.iter().any(|(name, _)| name == branch) {
+    if branch == Options::BRANCH {
         return Ok(());
     }
-    let similar = similar(branch, branches.iter().map(|(name, _)| name.as_str()));
-    let failure = Failure::new("unknown", Exit::NotFound, format!("there is no branch `{branch}`"));
-    Err(match similar.first() {
-        Some(name) => failure.hint(format!("did you mean {name}?")).candidates(similar),
-        None => failure.hint(format!("make it with `mnem switch --create {branch}`")),
-    })
+    match standing_at("branch", branch, &repo.branches()?) {
+        Err(failure) if failure.candidates.is_empty() => {
+            Err(failure.hint(format!("make it with `mnem switch --create {branch}`")))
+        }
+        other => other.map(drop),
+    }
 }
 
 impl Record for Switched {
