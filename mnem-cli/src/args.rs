@@ -140,6 +140,8 @@ macro_rules! commands {
 }
 
 commands! {
+    /// See a small story told, with its commands
+    Tour(tour);
     /// Make a repository
     Init(init);
     /// Say where things stand

@@ -93,6 +93,7 @@ const WALK: &[(&str, &str)] = &[
     ("config path", "mnem.config-file/1"),
     ("completions bash", "mnem.completions/1"),
     ("man get", "mnem.man/1"),
+    ("tour", "mnem.tour/1"),
 ];
 
 #[test]

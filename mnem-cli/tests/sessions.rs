@@ -128,6 +128,22 @@ fn sessions_are_as_they_were() {
 }
 
 #[test]
+fn the_guide_says_what_happens() {
+    check_all("../docs/guide");
+}
+
+#[test]
+fn the_tour_ends_well_and_soon() {
+    let shell = Shell::new();
+    let started = std::time::Instant::now();
+    let said = shell.ok("mnem tour");
+    assert!(said.lines().last().unwrap().starts_with("tour ok: "), "{said}");
+    assert!(started.elapsed().as_secs() < 10, "the tour takes less than 10 s");
+    let left = fs::read_dir(shell.folder()).unwrap().count();
+    assert_eq!(left, 0, "it leaves nothing behind");
+}
+
+#[test]
 fn what_differs_in_every_run_is_compared_by_its_shape() {
     let page = "[main cu7ydn5s] + Person/Ada  01a1fd8c-6900-7c1e-a5d0-93b1f2c7e604 at 10:04 in 0.4 s";
     assert_eq!(shape(page), "[main SHORTID] + Person/Ada  UUID at HH:MM in TIME");

@@ -27,6 +27,7 @@ pub(crate) mod stats;
 pub(crate) mod status;
 pub(crate) mod switch;
 pub(crate) mod tag;
+pub(crate) mod tour;
 pub(crate) mod undo;
 pub(crate) mod unlink;
 pub(crate) mod unset;
