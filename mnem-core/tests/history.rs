@@ -120,6 +120,7 @@ fn a_history_follows_both_sides_of_a_merge_and_says_nothing_twice() {
         ]
     );
     assert_eq!(versions[0].old.len(), 2);
+    assert!(versions[0].to_string().ends_with("  system  merged"), "{}", versions[0]);
     let blame = now.blame(id).unwrap().unwrap();
     assert_eq!(&*blame.property("born").unwrap().message, "set born");
     assert_eq!(&*blame.property("died").unwrap().message, "letters say so");

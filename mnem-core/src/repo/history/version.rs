@@ -69,8 +69,11 @@ impl fmt::Display for Version {
         if self.new.is_none() {
             return f.write_str("  removed");
         }
-        if !self.deltas.is_empty() {
-            write!(f, "  {}", self.deltas)?;
+        match self.deltas.is_empty() {
+            false => write!(f, "  {}", self.deltas)?,
+            // Unlike every side, though each field is as some side has it.
+            true if self.old.len() > 1 && self.disputed.is_empty() => f.write_str("  merged")?,
+            true => {}
         }
         if !self.disputed.is_empty() {
             write!(f, "  in conflict: {}", self.disputed.join(", "))?;
