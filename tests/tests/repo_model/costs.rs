@@ -154,7 +154,7 @@ fn five_versions_among(commits: u64) {
 
 #[test]
 fn a_node_with_five_versions_has_a_short_history_among_many_commits() {
-    five_versions_among(20_000);
+    five_versions_among(10_000);
 }
 
 #[test]

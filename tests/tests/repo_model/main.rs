@@ -43,6 +43,7 @@ fn programs_of_three_actors_agree_with_the_model() {
     for_each_seed(6, |seed| {
         let mut world = World::new(Arc::new(MemoryStore::new()), 3, seed);
         run(&mut world, 60);
+        assert!(world.undone > 0, "nothing was taken back");
     });
 }
 

@@ -18,8 +18,13 @@ pub(crate) fn check(world: &World) {
         let first = by_commit.entry(id).or_insert(kept);
         assert_eq!((&first.shot, &first.seen), (&kept.shot, &kept.seen), "one commit, two states");
     }
-    for kept in by_commit.values() {
+    for (id, kept) in &by_commit {
         line(world, kept, &by_commit);
+        // A commit that nobody stored is known to the snapshots that made it, and to nobody else.
+        if world.store.has(id.cid()).unwrap() {
+            let again = world.repos[1].at(*id).unwrap();
+            assert_eq!(check::read(&again, &world.history, &world.known), kept.shot, "by its id");
+        }
     }
     names(world);
 }

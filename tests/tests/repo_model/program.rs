@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 
 use mnem_core::port::Namespace;
-use mnem_core::repo::{Actor, Repo, Snapshot, Transaction};
+use mnem_core::repo::{Actor, Repo, Scope, Snapshot, Transaction};
 use mnem_core::{CommitId, EntityId, OperationId, Store};
 
 use crate::check::{self, Shot};
@@ -48,6 +48,10 @@ pub(crate) struct World {
     names: BTreeMap<OperationId, Names>,
     pub(crate) open: Vec<Option<Open>>,
     pub(crate) number: i64,
+    /// The operation of the last commit, and the one that it started from.
+    last: Option<(OperationId, OperationId)>,
+    /// How often something was taken back.
+    pub(crate) undone: usize,
 }
 
 fn actor(number: usize) -> Actor {
@@ -73,6 +77,8 @@ impl World {
             known: BTreeSet::new(),
             names: BTreeMap::from([(operation, Names::new())]),
             number: 0,
+            last: None,
+            undone: 0,
         }
     }
 
@@ -131,10 +137,12 @@ impl World {
         let seen_after = record(&mut self.history, &before, &after, &settled, &seen);
         let is_empty = transaction.is_empty();
         assert_eq!(is_empty, seen_after == seen);
+        let started = transaction.base().operation();
         let snapshot = transaction.commit("a step").unwrap();
         names.insert(branch, seen_after.clone());
         if !is_empty {
             self.names.insert(snapshot.operation(), names);
+            self.last = Some((snapshot.operation(), started));
         }
         self.keep(snapshot, seen_after);
     }
@@ -151,6 +159,7 @@ impl World {
                 0 => return self.create_branch(who),
                 1 => return self.create_tag(who),
                 2 => return self.look(who, &branch),
+                3 => return self.undo(who),
                 _ => self.begin(who, &branch),
             }
         }
@@ -159,6 +168,36 @@ impl World {
         }
         if self.random.percent(55) {
             self.commit(who);
+        }
+    }
+
+    /// Makes a commit, takes it back, and perhaps brings it again. Nobody else is under way: then all names are as in
+    /// the operation that it started from. What was committed beside something taken back is another question.
+    fn undo(&mut self, who: usize) {
+        // What a dropped transaction did is nowhere.
+        self.open.iter_mut().for_each(|open| drop(open.take()));
+        self.begin(who, "main");
+        (0..3).for_each(|_| self.edit(who));
+        self.commit(who);
+        let Some((operation, started)) = self.last.take().filter(|(last, _)| self.heads() == [*last]) else {
+            return;
+        };
+        let (before, after) = (self.names[&started].clone(), self.names[&operation].clone());
+        let undone = self.repos[who].undo(&actor(who), Scope::Own).unwrap().expect("there is a commit");
+        assert_eq!(undone.id, operation);
+        self.undone += 1;
+        self.took_up_all_heads(before);
+        self.look_at_all();
+        if self.random.percent(50) {
+            self.repos[who].redo(&actor(who), Scope::Own).unwrap().expect("it was undone just now");
+            self.took_up_all_heads(after);
+            self.look_at_all();
+        }
+    }
+
+    fn look_at_all(&mut self) {
+        for branch in self.names_now().into_keys() {
+            self.look(0, &branch);
         }
     }
 

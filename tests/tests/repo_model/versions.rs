@@ -82,7 +82,7 @@ pub(crate) fn check(world: &mut World) {
     let blocks: Arc<dyn BlockRead> = Arc::clone(&world.store) as Arc<dyn BlockRead>;
     let trees = TreeStore::new(blocks, &TreeParams::V1).unwrap();
     let mut commits = Commits { all: BTreeMap::new(), trees };
-    let step = (world.kept.len() / 12).max(1);
+    let step = (world.kept.len() / 6).max(1);
     let snapshots = world.kept.iter().rev().step_by(step).map(|kept| kept.snapshot.clone());
     // What several heads say together is a commit that nobody stored yet.
     let is_stored = |snapshot: &Snapshot| {
