@@ -49,7 +49,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let everybody = Query::nodes(Predicate::anything());
     for group in now.group_by(&everybody, &Grouping::by_kind().measure("born"))? {
         let group = group?;
-        println!("  {} x {}, born from {:?} to {:?}", group.count, group.value, group.least, group.greatest);
+        let (Some(least), Some(greatest)) = (group.least, group.greatest) else { continue };
+        println!("  {} x {}, born from {least} to {greatest}", group.count, group.value);
     }
     for step in now.walk(&Walk::from(people[0]).out("inspired").hops(1..=2))? {
         let step = step?;

@@ -2,6 +2,7 @@
 
 use mnem_core::port::{CollectorError, Fault, HeadsError, OpenError, SideError, StoreError};
 use mnem_core::repo::RepoError;
+use mnem_core::repo::query::QueryError;
 use mnem_core::value::ValueError;
 
 use crate::copy::CopyError;
@@ -112,11 +113,22 @@ fn repo_code(error: &RepoError) -> &'static str {
         RepoError::TimeTooFarAhead { .. } => "time-too-far-ahead",
         RepoError::Pruned { .. } => "pruned",
         RepoError::Value(_) => "value",
+        RepoError::Query(error) => query_code(error),
         RepoError::Vector(_) => "vector",
         RepoError::Damaged { .. } | RepoError::Tree(_) => "corrupt",
         RepoError::Store(error) => store_code(error),
         RepoError::Contended { .. } => "contended",
         _ => "other",
+    }
+}
+
+fn query_code(error: &QueryError) -> &'static str {
+    match error {
+        QueryError::BadCursor
+        | QueryError::CursorOfAnotherQuery
+        | QueryError::CursorOfAnotherState { .. }
+        | QueryError::StateGone { .. } => "bad-cursor",
+        _ => "bad-query",
     }
 }
 

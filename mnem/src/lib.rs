@@ -21,6 +21,7 @@
 //! * [`open`], [`init`], [`open_or_init`]: from a URL to a [`Repo`]. It opens states and moves names; a [`Snapshot`] reads
 //!   one state, a [`Transaction`] makes a commit. Others may commit meanwhile, in this process or, on backends that
 //!   allow it, in another: the work of both stays, and what they disagree on is a conflict that can be read and settled.
+//! * [`query`]: questions as values: predicates, pages, counts, groups, walks; an index answers where one is kept.
 //! * [`store`]: the stores below, by URL; [`copy`](copy()) takes everything from one into another, of whichever kinds.
 //! * [`testing`] (feature `testing`): the conformance suite for backends, and `each_backend` for your own tests.
 //! * [`port`]: what a backend promises, by number.
@@ -37,6 +38,7 @@ mod url;
 pub use copy::{Copied, CopyError, copy};
 pub use error::Error;
 pub use mnem_core::props;
+pub use mnem_core::repo::query::{self, Query, QueryError, Walk, edge_type, label, prop};
 pub use mnem_core::repo::{
     Actor, Blame, Delta, Deltas, Differ, Ends, Field, Fork, History, IntoMoment, IntoRevision, ModelVectors,
     Moment, Options, Repo, RepoError, Revision, Snapshot, Transaction, VectorError, Version, Writer,

@@ -13,6 +13,7 @@ mod history;
 mod merges;
 mod past;
 mod program;
+mod queries;
 mod rows;
 mod support;
 mod versions;
