@@ -1,7 +1,7 @@
 //! The one form of values for serde: what `--json` prints, and what queries are sent as.
 //!
-//! It is that of DAG-JSON: bytes are `{"/": {"bytes": BASE64}}` without padding, links are `{"/": CID}`, floats keep
-//! their point. No map has the name `/`, so nothing else looks like these two.
+//! It is that of DAG-JSON: FORMAT.md, "Values as JSON". No map has the name `/`, so nothing else looks like bytes and
+//! links.
 
 use std::fmt;
 use std::sync::Arc;

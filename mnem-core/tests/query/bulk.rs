@@ -148,13 +148,14 @@ fn values_that_should_be_unique_and_are_not_are_listed_with_who_has_them() {
         now.violations().unwrap().map(Result::unwrap).map(|it| (it.value, it.nodes)).collect();
     assert_eq!(found, [("a".into(), vec![ids[1], ids[3]]), (alike, vec![ids[2], ids[4]])]);
     let (mut one, mut two) = (repo.begin(&me()).unwrap(), repo.begin(&Actor::named("two")).unwrap());
-    one.set(ids[1], "name", "b").unwrap();
-    two.set(ids[1], "name", "c").unwrap();
-    one.set(ids[4], "name", "d").unwrap();
+    one.set(ids[1], "name", "e").unwrap();
+    two.set(ids[1], "name", "f").unwrap();
+    two.set(ids[6], "name", "e").unwrap();
+    one.unset(ids[4], "name").unwrap();
     one.commit("one").unwrap();
     two.commit("two").unwrap();
     let disputed = repo.head().unwrap();
     let shown: String = disputed.require(ids[1]).unwrap().get("name").unwrap();
     let found: Vec<_> = disputed.violations().unwrap().map(|it| it.unwrap().nodes).collect();
-    assert_eq!(found, if shown == "b" { vec![vec![ids[1], ids[3]]] } else { vec![] }, "as it is shown");
+    assert_eq!(found, if shown == "e" { vec![vec![ids[1], ids[6]]] } else { vec![] }, "as it is shown");
 }

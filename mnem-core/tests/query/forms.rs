@@ -104,3 +104,16 @@ fn what_is_no_cursor_is_refused() {
     }
     assert!(serde_json::from_str::<Cursor>("1").is_err());
 }
+
+/// They own what they need: a thread, a struct or another language can keep them.
+#[test]
+fn questions_and_streams_can_be_sent_and_kept() {
+    fn is_kept<T: Send + 'static>() {}
+    is_kept::<Query<NodeId>>();
+    is_kept::<Cursor>();
+    is_kept::<mnem_core::repo::query::Found<NodeId>>();
+    is_kept::<mnem_core::repo::query::Groups>();
+    is_kept::<mnem_core::repo::query::Steps>();
+    is_kept::<mnem_core::repo::query::Two<EdgeId>>();
+    is_kept::<mnem_core::repo::query::Violations>();
+}

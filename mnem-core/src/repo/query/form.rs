@@ -1,15 +1,4 @@
-//! The one serde form of predicates and queries: values, as maps under words.
-//!
-//! | form | means |
-//! |---|---|
-//! | `{"find": "nodes", "where": P, "order": [O], "page_size": 20}` | a query; `edges` likewise; the last two may be absent |
-//! | `{"prop": "born", "descending": true}` | an order |
-//! | `{"and": [P]}`, `{"or": [P]}`, `{"not": P}` | predicates, joined |
-//! | `{"label": "Person"}`, `{"type": "knows"}` | a label; the type of an edge |
-//! | `{"from": ID}`, `{"to": ID}` | the ends of an edge |
-//! | `{"prop": "born", "present": true}` | whether it is there |
-//! | `{"prop": "born", "equals": V}`, `{"prop": "name", "starts_with": V}` | what it is |
-//! | `{"prop": "born", "at_least": V, "below": V}` | a range, of one or two bounds: `at_least` or `above`, `at_most` or `below` |
+//! The one serde form of predicates and queries: values. FORMAT.md, "Queries".
 //!
 //! Reading goes through [`Value`], whose depth is bounded, so no input exhausts the stack.
 

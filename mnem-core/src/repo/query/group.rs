@@ -9,10 +9,12 @@ use super::in_order::Straight;
 use super::order::{self, elements};
 use super::query::Query;
 use super::subject::Subject;
-use crate::repo::error::RepoError;
-use crate::repo::index::DistinctValues;
+use crate::id::NodeId;
+use crate::key::LabelKey;
+use crate::repo::error::{RepoError, damaged_key};
+use crate::repo::index::{DistinctValues, Index};
 use crate::repo::snapshot::Snapshot;
-use crate::tree::Order;
+use crate::tree::{KeyRange, Order};
 use crate::value::Value;
 
 /// By what a group is made, and what is measured in it.
@@ -97,14 +99,29 @@ impl Snapshot {
         by: &Grouping,
     ) -> Result<Option<Groups>, RepoError> {
         let is_plain = E::HAS_PROPERTY_INDEX && query.predicate().is_anything() && by.measure.is_none();
-        let (Key::Property(name), true) = (&by.key, is_plain) else { return Ok(None) };
-        if self.conflicts_of::<E>()?.is_some() {
+        if !is_plain || self.conflicts_of::<E>()?.is_some() {
             return Ok(None);
         }
+        let Key::Property(name) = &by.key else { return self.labels().map(Some) };
         Ok(self.distinct(name, Order::Ascending)?.map(|values| {
             let compare = |(a, _): &(Value, u64), (b, _): &(Value, u64)| order::compare(a, b);
             Groups(Source::Indexed(Box::new(Straight::new(values, |(value, _)| value, compare))))
         }))
+    }
+
+    /// Groups all nodes by label.
+    fn labels(&self) -> Result<Groups, RepoError> {
+        let labels = self.index(Index::Label)?;
+        let mut groups = BTreeMap::new();
+        let mut rest = KeyRange::ALL;
+        while let Some(entry) = labels.range(rest.clone(), Order::Ascending).next().transpose()? {
+            let LabelKey { label, .. } = LabelKey::from_key(&entry.key).ok_or_else(damaged_key)?;
+            let count = labels.count(&LabelKey::with_label(&label))?;
+            rest = rest.beyond(&LabelKey::key_of(&label, NodeId::from_bytes([0xff; 16])), Order::Ascending);
+            let group = Group { value: label.into(), count, least: None, greatest: None };
+            groups.insert(Ranked(group.value.clone()), group);
+        }
+        Ok(Groups(Source::Counted(groups.into_values())))
     }
 }
 

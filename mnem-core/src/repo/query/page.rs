@@ -1,4 +1,6 @@
 //! Part of an answer, and where to go on.
+//!
+//! The text of a cursor: FORMAT.md, "Queries".
 
 use std::fmt;
 use std::str::FromStr;
@@ -28,6 +30,10 @@ const TEXT_BYTES_MAX: usize = 1 << 16;
 
 impl Snapshot {
     /// Returns the first items of an answer or, with a cursor, those behind it.
+    ///
+    /// By id, a range of an index is walked whole for every page, though only what the page shows is read; in the order
+    /// of that property the walk begins at the cursor and ends with the page. An order that no index has goes through
+    /// all that is found, and keeps no more in memory than two pages.
     pub fn page<E: Subject>(&self, query: &Query<E>, cursor: Option<&Cursor>) -> Result<Page<E>, RepoError> {
         query.check()?;
         let Some(commit) = self.commit_id() else {

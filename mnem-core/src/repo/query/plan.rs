@@ -189,7 +189,7 @@ impl<'a, E: Subject> Planner<'a, E> {
             return Ok(Some(Plan { look: Look::Nowhere, decides: true, entries }));
         }
         // Of a single range of keys that differ in the id alone, each is another entity's.
-        lookup.distinct = lookup.ascending && lookup.ranges.len() == 1;
+        lookup.distinct |= lookup.ascending && lookup.ranges.len() == 1;
         Ok(Some(Plan { decides: lookup.decides, look: Look::Index(lookup), entries }))
     }
 

@@ -1,7 +1,4 @@
-//! The one serde form of walks.
-//!
-//! `{"start": ID, "follow": [{"way": "out", "type": "knows"}], "hops": [1, 2], "only": P, "along": P, "limit": 100}`.
-//! The way is `out` or `back`; without a type all are followed. All but start and follow may be absent.
+//! The one serde form of walks: values. FORMAT.md, "Queries".
 
 use serde::de::Error as _;
 use serde::ser::Error as _;
