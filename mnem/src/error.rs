@@ -104,6 +104,7 @@ fn repo_code(error: &RepoError) -> &'static str {
         }
         RepoError::Past { .. } => "read-only",
         RepoError::NotUndoable { .. } => "not-undoable",
+        RepoError::BadToken { .. } => "bad-token",
         RepoError::NoSuchEntity { .. } => "no-such-entity",
         RepoError::MissingEnd { .. } => "missing-end",
         RepoError::Taken { .. } | RepoError::NameTaken { .. } => "taken",

@@ -44,8 +44,8 @@ pub use mnem_core::repo::{
     Moment, Options, Repo, RepoError, Revision, Snapshot, Transaction, VectorError, Version, Writer,
 };
 pub use mnem_core::repo::{
-    Change, ChangeKind, Changed, Counts, Diff, DiffStat, Expected, Log, Moved, NameChange, Only, OpLog,
-    Recorded, RefKind, Scope,
+    Change, ChangeKind, Changed, Counts, Diff, DiffStat, Event, Expected, Feed, FeedToken, Log, Moved,
+    NameChange, Only, OpLog, Recorded, RefKind, Scope, Turn, Watch,
 };
 pub use mnem_core::{
     ActorId, BLOCK_BYTES_MAX, Block, Blockstore, ChangeId, Cid, CidClass, CidError, CidMismatch, Codec,

@@ -190,6 +190,12 @@ pub enum RepoError {
         /// Why not.
         why: &'static str,
     },
+    /// A feed cannot be taken up from there.
+    #[error("not a token of this feed: {why}")]
+    BadToken {
+        /// Why not.
+        why: &'static str,
+    },
     /// The past can be read, not changed.
     #[error("this shows the names as operation {operation} left them; nothing can be changed there")]
     Past {
