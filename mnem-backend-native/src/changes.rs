@@ -14,6 +14,7 @@ use crate::memtable::{Change, Value};
 const PUT: u8 = 1;
 const REMOVE: u8 = 2;
 const PLACED: u8 = 3;
+const MOVED: u8 = 4;
 
 /// Lays changes out: kind, length of the key, length of the value, key, value.
 pub(crate) fn encode(changes: &[Change]) -> Vec<u8> {
@@ -29,6 +30,10 @@ pub(crate) fn encode(changes: &[Change]) -> Vec<u8> {
             Some(Value::Placed(locator)) => {
                 place = locator.encode();
                 (PLACED, &place)
+            }
+            Some(Value::Moved(locator)) => {
+                place = locator.encode();
+                (MOVED, &place)
             }
         };
         out.push(kind);
@@ -56,6 +61,7 @@ pub(crate) fn decode(raw: Vec<u8>) -> Option<Vec<Change>> {
             PUT => Some(Value::Bytes(raw.slice_ref(value))),
             REMOVE if value.is_empty() => None,
             PLACED => Some(Value::Placed(Locator::decode(value)?)),
+            MOVED => Some(Value::Moved(Locator::decode(value)?)),
             _ => return None,
         };
         changes.push((key.into(), value));
@@ -84,7 +90,7 @@ mod tests {
             let whole = [13, 21, 29].contains(&cut);
             assert_eq!(decode(encoded[..cut].to_vec()).is_some(), whole, "cut at {cut}");
         }
-        assert_eq!(decode(vec![4, 1, 0, 0, 0, 0, 0, b'k']), None, "an unknown kind");
+        assert_eq!(decode(vec![5, 1, 0, 0, 0, 0, 0, b'k']), None, "an unknown kind");
         assert_eq!(decode(vec![1, 0, 0, 0, 0, 0, 0]), None, "an empty key");
     }
 }

@@ -67,9 +67,18 @@ impl Maintenance {
 
 /// Moves everything from memory into the pages that was there when it began.
 pub(crate) fn checkpoint(inner: &Inner, state: &mut Maintenance) -> Result<(), Fault> {
+    run(inner, state, false)
+}
+
+/// The same, also if nothing has changed: so that neither superblock reaches what went before.
+pub(crate) fn turn_over(inner: &Inner, state: &mut Maintenance) -> Result<(), Fault> {
+    run(inner, state, true)
+}
+
+fn run(inner: &Inner, state: &mut Maintenance, even_if_empty: bool) -> Result<(), Fault> {
     inner.health.check()?;
     if state.cut.is_none() {
-        state.cut = freeze(inner, state);
+        state.cut = freeze(inner, state, even_if_empty);
     }
     let Some(cut) = state.cut else { return Ok(()) };
     let version = inner.tip().version.clone();
@@ -89,11 +98,11 @@ pub(crate) fn checkpoint(inner: &Inner, state: &mut Maintenance) -> Result<(), F
 }
 
 /// Sets aside what is in memory, and begins a new table for what is committed from now on.
-fn freeze(inner: &Inner, state: &mut Maintenance) -> Option<Cut> {
+fn freeze(inner: &Inner, state: &mut Maintenance, even_if_empty: bool) -> Option<Cut> {
     let writer = inner.writer();
     let tip = inner.tip();
     let old = &tip.version;
-    if old.table.is_empty() {
+    if old.table.is_empty() && !even_if_empty {
         return None;
     }
     let frozen = Some(old.table.clone());
@@ -270,6 +279,7 @@ fn collect(data: &DataFile, root: Option<Root>, table: &Memtable) -> Result<Batc
         // A block that was deleted in between takes its new place, wherever the old one was.
         let is_new = !keys::is_block(&key) || was_deleted || index::get(data, root, &key, |_| ())?.is_none();
         match value {
+            Value::Moved(place) => batch.edits.push((key, Some(place.encode().to_vec()))),
             _ if !is_new => {}
             Value::Placed(place) => batch.edits.push((key, Some(place.encode().to_vec()))),
             Value::Block(block) => blocks.push((last.lsn, Loose { key, bytes: block.bytes().clone() })),

@@ -22,7 +22,7 @@ use mnem_core::port::{Fault, LeaseId, LeaseKeeper, StoreError};
 
 use crate::background;
 use crate::changes;
-use crate::checkpoint::{Maintenance, checkpoint};
+use crate::checkpoint::{Maintenance, checkpoint, turn_over};
 use crate::data::DataFile;
 use crate::health::Health;
 use crate::metrics::{Counters, StorageMetrics};
@@ -35,6 +35,9 @@ use crate::wal::{Body, Lsn, Wal};
 
 /// So many bytes of blocks and rows are written with one flush, if more wait.
 const FLUSH_BYTES_MAX: usize = 8 << 20;
+
+/// What a change takes in memory beside its key and value.
+const ENTRY_BYTES: u64 = 160;
 
 /// A store of pages and a log, open. Cloning it gives a second handle to the same open store; it is closed when the last
 /// one, and the last snapshot and lease, is gone.
@@ -206,6 +209,11 @@ impl Inner {
         checkpoint(self, &mut state)
     }
 
+    /// Writes a superblock once more, so that the older one reaches nothing that the newer one does not.
+    pub(crate) fn turn_over(&self) -> Result<(), Fault> {
+        turn_over(self, &mut self.maintenance())
+    }
+
     fn close(&self) {
         // What was acknowledged is in the log: if this fails, the next open does it.
         let _ = self.checkpoint();
@@ -291,7 +299,7 @@ impl Inner {
                     } else {
                         let count = u32::try_from(changes.len()).expect("a request is bounded");
                         let raw = changes::encode(&changes);
-                        bytes += raw.len() as u64;
+                        bytes += raw.len() as u64 + u64::from(count) * ENTRY_BYTES;
                         bodies.push(Body::new(raw, count, writer.wal.compression()));
                         applied.push((run, changes));
                     }

@@ -228,6 +228,11 @@ impl Group {
         Some(self.raw.slice(data + start..data + self.end(slot)))
     }
 
+    /// Returns how many bytes its values have together.
+    pub(crate) fn value_bytes(&self) -> usize {
+        self.raw.len() - self.slots * SLOT_BYTES
+    }
+
     /// Returns a block, proven by its hash: once, as long as the group stays in memory.
     pub(crate) fn block(&self, slot: u16, cid: &Cid) -> Option<Block> {
         let known = self.blocks.get(usize::from(slot))?;

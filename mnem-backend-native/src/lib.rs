@@ -8,10 +8,10 @@
 //!
 //! What lies where, from the disk upwards: `page`, `group`, `superblock` (bytes), `wal` (the log), `space` (free pages),
 //! `pool` and `data` (reading), `index` (the tree), `memtable`, `view` (what a reader sees), `plan`, `direct` and `engine`
-//! (writing), `groups`, `checkpoint` and `background`, `recovery` and `open`, `ports`.
+//! (writing), `groups`, `checkpoint`, `background` and `compact`, `recovery` and `open`, `ports`.
 //!
-//! What it does not do yet: small commits are written twice (log, then pages), sparse groups are not repacked, one process
-//! at a time has a store open.
+//! What it does not do yet: small commits are written twice (log, then pages), groups of rows are not repacked, space comes
+//! back when somebody asks for it, one process at a time has a store open.
 //!
 //! Threads: any number, through clones of one handle.
 
@@ -20,6 +20,7 @@ mod bytes;
 mod changes;
 mod check;
 mod checkpoint;
+mod compact;
 mod data;
 mod direct;
 mod engine;
@@ -47,6 +48,7 @@ mod wal;
 mod walk;
 
 pub use bytes::StoreId;
+pub use compact::Compacted;
 pub use engine::StorageEngine;
 pub use metrics::StorageMetrics;
 pub use open::KIND;

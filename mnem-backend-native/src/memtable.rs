@@ -28,6 +28,8 @@ pub(crate) enum Value {
     Block(Block),
     /// A block that is in the pages already.
     Placed(Locator),
+    /// A block that was in the pages and lies elsewhere now.
+    Moved(Locator),
 }
 
 impl Value {
@@ -36,7 +38,7 @@ impl Value {
         match self {
             Value::Bytes(bytes) => Some(bytes),
             Value::Block(block) => Some(block.bytes()),
-            Value::Placed(_) => None,
+            Value::Placed(_) | Value::Moved(_) => None,
         }
     }
 }

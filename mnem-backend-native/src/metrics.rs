@@ -24,6 +24,7 @@ pub(crate) struct Counters {
     pub(crate) log_syncs: Counter,
     pub(crate) data_syncs: Counter,
     pub(crate) direct_bytes: Counter,
+    pub(crate) moved_bytes: Counter,
     pub(crate) checkpoints: Counter,
     pub(crate) checkpoint_bytes: Counter,
     pub(crate) pool_hits: Counter,
@@ -44,6 +45,8 @@ pub struct StorageMetrics {
     pub data_syncs: u64,
     /// Bytes that large commits wrote to the data file.
     pub direct_bytes: u64,
+    /// Bytes that compactions wrote to the data file.
+    pub moved_bytes: u64,
     /// Checkpoints that succeeded.
     pub checkpoints: u64,
     /// Bytes that checkpoints wrote to the data file.
@@ -64,6 +67,7 @@ impl Counters {
             log_syncs: self.log_syncs.get(),
             data_syncs: self.data_syncs.get(),
             direct_bytes: self.direct_bytes.get(),
+            moved_bytes: self.moved_bytes.get(),
             checkpoints: self.checkpoints.get(),
             checkpoint_bytes: self.checkpoint_bytes.get(),
             pool_hits: self.pool_hits.get(),

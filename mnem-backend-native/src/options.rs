@@ -85,6 +85,21 @@ impl Default for StorageOptions {
 }
 
 impl StorageOptions {
+    /// Returns options under which an open store takes about so many bytes of memory, at least 1 MiB, beside what callers
+    /// hold: half for what was read, the rest for what is not in the pages yet and for work in progress.
+    pub fn within(memory_bytes: usize) -> StorageOptions {
+        let memory_bytes = memory_bytes.max(1 << 20);
+        let sixteenth = memory_bytes / 16;
+        StorageOptions {
+            pool_bytes: memory_bytes / 2,
+            // What is gathered, what is being moved into the pages, each at most twice this, and the move's own lists.
+            checkpoint_bytes: (sixteenth as u64 / 2).clamp(64 << 10, 32 << 20),
+            segment_bytes_max: (sixteenth as u64).next_power_of_two().clamp(SEGMENT_BYTES_MIN, 4 << 20),
+            direct_bytes: (sixteenth / 4).clamp(4 << 10, 1 << 20),
+            ..StorageOptions::default()
+        }
+    }
+
     /// Returns what is out of range, if anything is.
     pub fn check(&self) -> Result<(), &'static str> {
         if self.policy == WalCommitPolicy::Every(0) {
@@ -112,6 +127,13 @@ impl StorageOptions {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn options_for_any_amount_of_memory_are_in_range() {
+        for shift in 0..40 {
+            assert_eq!(StorageOptions::within(1 << shift).check(), Ok(()));
+        }
+    }
 
     #[test]
     fn each_option_has_a_range() {

@@ -11,12 +11,13 @@ use std::sync::Arc;
 use mnem_core::port::{Deleted, Fault, HeadsError, HeadsUpdate, LeaseId, Row, RowTable, StoreError};
 use mnem_core::{Block, Cid, OperationId};
 
+use crate::compact::{Move, Moves};
 use crate::direct::Placed;
 use crate::engine::Inner;
 use crate::keys::{self, Key};
 use crate::memtable::{Change, Value};
 use crate::space::RunId;
-use crate::view::{Heads, Tip};
+use crate::view::{Found, Heads, Tip};
 
 /// So many rows are cleared with one record.
 const CLEAR_ROWS_MAX: usize = 4096;
@@ -30,6 +31,7 @@ pub(crate) enum Request {
     Rows(Vec<Row>),
     Clear(RowTable),
     Delete { cycle: u64, cids: Vec<Cid> },
+    Move(Moves),
     Sync,
 }
 
@@ -47,7 +49,7 @@ pub(crate) enum Answer {
 impl Request {
     /// It looks at the store as a whole: nothing else that waits may be half in it.
     pub(crate) fn is_alone(&self) -> bool {
-        matches!(self, Request::Clear(_) | Request::Delete { .. })
+        matches!(self, Request::Clear(_) | Request::Delete { .. } | Request::Move(_))
     }
 
     /// Its acknowledgement waits for the disk, if the policy says so.
@@ -63,6 +65,7 @@ impl Request {
     pub(crate) fn run(&self) -> Option<RunId> {
         match self {
             Request::Put { placed, .. } | Request::Commit { placed, .. } => Some(placed.as_ref()?.run),
+            Request::Move(moves) => Some(moves.run),
             _ => None,
         }
     }
@@ -121,6 +124,7 @@ impl<'a> Planner<'a> {
             Request::Rows(rows) => Ok((Answer::Done, rows.iter().map(row_change).collect())),
             Request::Clear(table) => self.clear(*table),
             Request::Delete { cycle, cids } => self.delete(*cycle, cids),
+            Request::Move(moves) => self.moves(&moves.blocks),
             Request::Sync => Ok((Answer::Done, Vec::new())),
         }
     }
@@ -235,6 +239,17 @@ impl<'a> Planner<'a> {
             self.has_new_heads = true;
             self.heads.insert(namespace.clone(), new);
         }
+    }
+
+    /// Those that are still where they were read from are elsewhere now.
+    fn moves(&self, blocks: &[Move]) -> Planned {
+        let mut changes = Vec::new();
+        for Move { cid, from, to } in blocks {
+            if matches!(self.tip.find(&self.inner.data, cid)?, Some(Found::At(place)) if place == *from) {
+                changes.push((keys::block(cid), Some(Value::Moved(*to))));
+            }
+        }
+        Ok((Answer::Done, changes))
     }
 
     fn clear(&self, table: RowTable) -> Planned {

@@ -117,7 +117,7 @@ pub(crate) fn recover(
         let changes = changes::decode(raw)?;
         changes.iter().try_for_each(|(key, value)| replay_head(&mut heads, key, value.is_some()))?;
         let places = changes.iter().filter_map(|(_, value)| match value {
-            Some(Value::Placed(place)) => Some(pages(place)),
+            Some(Value::Placed(place) | Value::Moved(place)) => Some(pages(place)),
             _ => None,
         });
         let mut places: Vec<_> = places.collect();

@@ -65,7 +65,7 @@ impl PageMap {
         last.map_or(0, |word| word as u64 * 64 + u64::from(64 - self.words[word].leading_zeros()))
     }
 
-    #[cfg(test)]
+    /// Returns how many pages it has.
     pub(crate) fn count(&self) -> u64 {
         self.words.iter().map(|word| u64::from(word.count_ones())).sum()
     }

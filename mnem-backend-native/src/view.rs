@@ -111,7 +111,7 @@ impl Tip {
         match self.version.changed(&key, self.lsn) {
             Some(None) => Ok(None),
             Some(Some(Value::Block(block))) => Ok(Some(Found::Here(block))),
-            Some(Some(Value::Placed(locator))) => Ok(Some(Found::At(locator))),
+            Some(Some(Value::Placed(locator) | Value::Moved(locator))) => Ok(Some(Found::At(locator))),
             Some(Some(Value::Bytes(bytes))) => match Block::verify(*cid, bytes) {
                 Ok(block) => Ok(Some(Found::Here(block))),
                 Err(_) => Err(data.corrupt("a block", format_args!("in memory, {cid}"))),
@@ -151,7 +151,9 @@ impl Tip {
     pub(crate) fn value_bytes(&self, data: &DataFile, key: &[u8]) -> Result<Option<usize>, Fault> {
         match self.version.changed(key, self.lsn) {
             Some(None) => Ok(None),
-            Some(Some(Value::Placed(locator))) => Ok(Some(data.value(&locator, "a block")?.len())),
+            Some(Some(Value::Placed(locator) | Value::Moved(locator))) => {
+                Ok(Some(data.value(&locator, "a block")?.len()))
+            }
             Some(Some(value)) => Ok(value.bytes().map(Bytes::len)),
             None => match self.stored(data, key)? {
                 Some(locator) => Ok(Some(data.value(&locator, "a block")?.len())),

@@ -70,6 +70,26 @@ impl StorageEngine {
 }
 
 impl StorageOrder {
+    /// Goes on at a place in the file.
+    pub(crate) fn begin_at(&mut self, granule: u64) {
+        self.from = Some(granule);
+    }
+
+    /// Returns where the next block lies that is in the pages.
+    pub(crate) fn next_entry(&mut self) -> Result<Option<(Locator, Cid)>, Fault> {
+        if self.next.is_empty()
+            && let Err(error) = self.collect()
+        {
+            self.from = None;
+            return Err(error);
+        }
+        Ok(self.next.pop())
+    }
+
+    pub(crate) fn damaged(&self, place: &Locator) -> Fault {
+        self.inner.data.damaged(place, "a block")
+    }
+
     fn list_changes(&mut self) {
         let mut from: Bound<keys::Key> = Bound::Unbounded;
         let end = [keys::HEADS];
@@ -80,7 +100,7 @@ impl StorageOrder {
             for (key, value) in changes {
                 let Some(cid) = keys::cid(&key) else { continue };
                 match value {
-                    Some(Value::Placed(place)) => self.placed.push((place, cid)),
+                    Some(Value::Placed(place) | Value::Moved(place)) => self.placed.push((place, cid)),
                     Some(Value::Block(block)) => self.loose.push_back((cid, block.bytes().clone())),
                     Some(Value::Bytes(bytes)) => self.loose.push_back((cid, bytes)),
                     None => {}
@@ -131,7 +151,7 @@ impl StorageOrder {
         Ok(())
     }
 
-    fn group(&mut self, place: &Locator) -> Result<Arc<Group>, Fault> {
+    pub(crate) fn group(&mut self, place: &Locator) -> Result<Arc<Group>, Fault> {
         if let Some((at, group)) = &self.group
             && (at.granule, at.crc) == (place.granule, place.crc)
         {
@@ -160,7 +180,7 @@ impl StorageOrder {
 
     fn read(&mut self, place: &Locator, cid: Cid) -> Result<(Cid, Bytes), Fault> {
         let group = self.group(place)?;
-        let damaged = || self.inner.data.damaged(place, "a block");
+        let damaged = || self.damaged(place);
         if group.is_intact() {
             return Ok((cid, group.value(place.slot).ok_or_else(damaged)?));
         }
@@ -176,13 +196,10 @@ impl Iterator for StorageOrder {
         if let Some(loose) = self.loose.pop_front() {
             return Some(Ok(loose));
         }
-        if self.next.is_empty()
-            && let Err(error) = self.collect()
-        {
-            self.from = None;
-            return Some(Err(error.into()));
-        }
-        let (place, cid) = self.next.pop()?;
+        let (place, cid) = match self.next_entry() {
+            Ok(next) => next?,
+            Err(error) => return Some(Err(error.into())),
+        };
         Some(self.read(&place, cid).map_err(StoreError::from))
     }
 }

@@ -286,3 +286,34 @@ fn a_walk_in_storage_order_gives_each_block_once_with_its_bytes() {
         store.checkpoint().unwrap();
     }
 }
+
+#[test]
+fn compaction_gives_back_the_room_of_half_the_blocks_and_keeps_the_others() {
+    let (disk, store) = fresh(OPTIONS);
+    let size = || disk.inner().peek("/store/data.nd").unwrap().len();
+    let blocks: Vec<Block> = (0..3000).map(|number| block(number, 700)).collect();
+    store.put_many(&blocks).unwrap();
+    store.checkpoint().unwrap();
+    let full = size();
+    let dead: Vec<_> = blocks.iter().step_by(2).map(|block| *block.cid()).collect();
+    let snapshot = store.snapshot().unwrap();
+    let cycle = store.begin_cycle().unwrap();
+    store.delete_if_untouched(&cycle, &dead).unwrap();
+    drop(cycle);
+    store.compact().unwrap();
+    store.check().unwrap();
+    for block in &blocks {
+        assert_eq!(snapshot.get(block.cid()).unwrap().as_ref(), Some(block), "an older moment stays");
+    }
+    drop(snapshot);
+    let done = store.compact().unwrap();
+    assert_eq!(done.bytes_after, size() as u64);
+    assert!(size() * 100 < full * 56, "{full} became {}", size());
+    store.check().unwrap();
+    let reopened = StorageEngine::open_with(Arc::new(disk.inner().restart(Keep::Nothing)), "/store", OPTIONS);
+    for store in [&store, &reopened.unwrap()] {
+        for (number, block) in blocks.iter().enumerate() {
+            assert_eq!(store.get(block.cid()).unwrap().is_some(), number % 2 == 1);
+        }
+    }
+}

@@ -134,9 +134,10 @@ fn no_sync_is_left_out_without_notice() {
 }
 
 /// How many syncs of each part of the script the test above can do without.
-const EXPLAINED: [((&str, Call), i32); 10] = [
-    (("checkpoint", Call::SyncData), 5),
+const EXPLAINED: [((&str, Call), i32); 11] = [
+    (("checkpoint", Call::SyncData), 4),
     (("commit", Call::SyncAll), 2),
+    (("compact", Call::SyncData), 1),
     (("make", Call::SyncDir), 3),
     (("make", Call::SyncData), 2),
     (("make", Call::SyncAll), 1),

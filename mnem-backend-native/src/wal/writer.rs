@@ -7,9 +7,9 @@ use std::sync::Arc;
 use mnem_core::port::Fault;
 use mnem_vfs::{OpenMode, Vfs, VfsFile, VfsFileExt};
 
-use super::Lsn;
 use super::record::{RECORD_HEADER_BYTES, RecordHeader};
 use super::segment::{self, SEGMENT_HEADER_BYTES, SegmentHeader, fault};
+use super::{BLOCK_BYTES, Lsn};
 use crate::bytes::{StoreId, wide};
 use crate::health::Health;
 use crate::metrics::Counters;
@@ -27,7 +27,9 @@ pub(crate) struct Body {
 impl Body {
     pub(crate) fn new(raw: Vec<u8>, changes: u32, compression: Compression) -> Body {
         let raw_len = u32::try_from(raw.len()).expect("a record is bounded");
-        let packed = compression.shrink(&raw);
+        // A flush takes whole blocks: what fits one gains nothing.
+        let is_long = wide(RECORD_HEADER_BYTES + raw.len()) > BLOCK_BYTES;
+        let packed = if is_long { compression.shrink(&raw) } else { None };
         Body { raw_len, changes, is_lz4: packed.is_some(), stored: packed.unwrap_or(raw) }
     }
 

@@ -155,8 +155,9 @@ pub(crate) fn run(disk: &SimVfs, known: &mut Known) -> Ran {
     known.synced.push(put);
     begin(known, "commit");
     commit(&store, known, &[10])?;
+    begin(known, "compact");
+    store.compact()?;
     begin(known, "checkpoint");
-    store.checkpoint()?;
     drop(store);
     begin(known, "open");
     let process = disk.process();

@@ -98,7 +98,7 @@ impl Engine for Native {
         delete(&self.store, cids);
     }
     fn reclaim(&self) {
-        self.store.checkpoint().expect("checkpoint");
+        self.store.compact().expect("compact");
     }
     fn reads(&self) -> Option<u64> {
         Some(self.disk.counts().reads)

@@ -81,6 +81,12 @@ impl Results {
         self.0.entry((scenario, figure)).or_default().entry(engine).or_default().push(value);
     }
 
+    /// Adds how much of a core one of `count` took.
+    fn add_cpu(&mut self, engine: &'static str, scenario: &'static str, count: usize, before: Duration) {
+        let micros = (cpu() - before).as_secs_f64() * 1e6 / count as f64;
+        self.add(engine, scenario, "cpu us", micros);
+    }
+
     fn print(&mut self) {
         for ((scenario, figure), engines) in &mut self.0 {
             print!("{scenario:5} {figure:14}");
@@ -98,6 +104,16 @@ struct Bench {
     text: Text,
     blocks: Vec<Block>,
     results: Results,
+}
+
+/// Returns how long all threads of the process have been on a core: what a busy machine does not change much.
+fn cpu() -> Duration {
+    let tasks = fs::read_dir("/proc/self/task").expect("the system counts");
+    let nanos = tasks.flatten().filter_map(|task| {
+        let text = fs::read_to_string(task.path().join("schedstat")).ok()?;
+        text.split(' ').next()?.parse::<u64>().ok()
+    });
+    Duration::from_nanos(nanos.sum())
 }
 
 fn per_second(count: usize, time: Duration) -> f64 {
@@ -164,7 +180,7 @@ impl Bench {
             let engine = self.fresh(kind);
             let warm_up = self.text.blocks(50);
             warm_up.iter().for_each(|block| engine.commit(0, std::slice::from_ref(block)));
-            let start = Instant::now();
+            let (start, before) = (Instant::now(), cpu());
             let mut times: Vec<Duration> = thread::scope(|scope| {
                 let parts = blocks.chunks(size * commits.div_ceil(threads)).enumerate();
                 let workers: Vec<_> = parts
@@ -184,6 +200,9 @@ impl Bench {
             });
             let time = start.elapsed();
             times.sort();
+            if threads == 1 {
+                self.results.add_cpu(kind.name, scenario, commits, before);
+            }
             self.results.add(kind.name, scenario, "commits/s", per_second(commits, time));
             self.results.add(kind.name, scenario, "p50 us", times[commits / 2].as_secs_f64() * 1e6);
             self.results.add(kind.name, scenario, "p99 us", times[commits * 99 / 100].as_secs_f64() * 1e6);
@@ -195,9 +214,10 @@ impl Bench {
         let payload: usize = self.blocks.iter().map(|block| block.bytes().len()).sum();
         for kind in self.kinds() {
             let engine = self.fresh(kind);
-            let start = Instant::now();
+            let (start, before) = (Instant::now(), cpu());
             self.blocks.chunks(10_000).for_each(|batch| engine.commit(0, batch));
             let time = start.elapsed();
+            self.results.add_cpu(kind.name, "s3", self.blocks.len(), before);
             drop(engine);
             let closed = start.elapsed();
             let (log, rest) = disk_bytes(&self.folder(kind));
@@ -230,8 +250,9 @@ impl Bench {
                 (0..GETS as u64).map(|number| Cid::of(Codec::DagCbor, &number.to_le_bytes())).collect();
             let name = kind.name;
             if self.options.wants("s4") {
-                let start = Instant::now();
+                let (start, before) = (Instant::now(), cpu());
                 std::hint::black_box(gets(1));
+                self.results.add_cpu(name, "s4", GETS, before);
                 self.results.add(name, "s4", "gets/s", per_second(GETS, start.elapsed()));
                 let start = Instant::now();
                 thread::scope(|scope| {
@@ -242,8 +263,9 @@ impl Bench {
                 self.results.add(name, "s4x2", "gets/s", per_second(2 * GETS, start.elapsed()));
             }
             if self.options.wants("s5") {
-                let start = Instant::now();
+                let (start, before) = (Instant::now(), cpu());
                 assert!(absent.iter().all(|cid| !engine.get(cid, &mut |_| ())));
+                self.results.add_cpu(name, "s5", GETS, before);
                 self.results.add(name, "s5", "gets/s", per_second(GETS, start.elapsed()));
             }
             if self.options.wants("s6") {
@@ -252,8 +274,9 @@ impl Bench {
                 self.results.add(name, "s6", "hot blocks/s", per_second(self.blocks.len(), start.elapsed()));
                 drop(engine);
                 let engine = (kind.open)(&self.folder(kind), Memory::Default);
-                let start = Instant::now();
+                let (start, before) = (Instant::now(), cpu());
                 engine.scan(&mut |bytes| seen += sum(bytes));
+                self.results.add_cpu(name, "s6", self.blocks.len(), before);
                 self.results.add(name, "s6", "blocks/s", per_second(self.blocks.len(), start.elapsed()));
             }
             std::hint::black_box(seen);
