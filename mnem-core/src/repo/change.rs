@@ -16,7 +16,7 @@ pub enum Change {
     Edge(Changed<Edge>),
 }
 
-/// Both versions of what differs. Of one in conflict, what [`Snapshot::get`] shows.
+/// Both versions of what differs. Of one in conflict, what [`Snapshot::get`](super::Snapshot::get) shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Changed<T> {
     /// As it was; `None` if it was not there.

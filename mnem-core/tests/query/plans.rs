@@ -1,7 +1,8 @@
 //! Which index is used, said in words.
 
+use mnem_core::object::{Property, ValueType};
 use mnem_core::repo::Snapshot;
-use mnem_core::repo::query::{Predicate, Query, edge_type, from, label, prop, to};
+use mnem_core::repo::query::{Group, Grouping, Predicate, Query, edge_type, from, label, prop, to};
 use mnem_core::{NodeId, props};
 
 use crate::kit::{change, fresh};
@@ -75,4 +76,39 @@ fn a_count_checks_what_an_index_leaves_open() {
     ] {
         assert_eq!(state.count(&Query::nodes(predicate.clone())).unwrap(), expected, "{predicate}");
     }
+}
+
+/// Beyond 256 bytes an index has the order of hashes.
+#[test]
+fn long_text_is_in_order_whether_or_not_an_index_says_so() {
+    let repo = fresh(2);
+    let text = |n: usize| "a".repeat(254 + n % 3) + &format!("{:02}", n * 7 % 30);
+    let now = change(&repo, |tx| {
+        for n in 0..30 {
+            tx.add_node("Text", props! { text: text(n) }).unwrap();
+        }
+    });
+    let indexed = change(&repo, |tx| tx.declare(Property::new("text", ValueType::Text).indexed()).unwrap());
+    let all = || Query::nodes(Predicate::anything()).page_size(4);
+    for query in [all().order_by(prop("text").ascending()), all().order_by(prop("text").descending())] {
+        let texts = |state: &Snapshot| -> Vec<String> {
+            state.find(&query).unwrap().map(|node| node.unwrap().get("text").unwrap()).collect()
+        };
+        assert!(indexed.explain(&query).unwrap().to_string().starts_with("index: nodes by text"));
+        let expected = texts(&now);
+        assert!(expected.is_sorted() || expected.iter().rev().is_sorted());
+        assert_eq!(texts(&indexed), expected);
+        let (mut page, mut paged) = (indexed.page(&query, None).unwrap(), Vec::new());
+        loop {
+            paged.extend(page.items().iter().map(|node| node.get::<String>("text").unwrap()));
+            let Some(next) = page.next() else { break };
+            page = indexed.page(&query, Some(next)).unwrap();
+        }
+        assert_eq!(paged, expected);
+    }
+    let groups = |state: &Snapshot| -> Vec<Group> {
+        let by = Grouping::by("text");
+        state.group_by(&Query::nodes(Predicate::anything()), &by).unwrap().map(Result::unwrap).collect()
+    };
+    assert_eq!(groups(&indexed), groups(&now));
 }
