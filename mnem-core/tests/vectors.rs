@@ -208,3 +208,31 @@ fn a_model_binds_what_is_written_from_then_on() {
     assert_eq!(gone.vector(node(1), "two").unwrap(), Some(vec![1.0, 2.0]), "what was written stays");
     assert!(gone.vector(node(1), "three").unwrap().is_none());
 }
+
+#[test]
+fn two_states_differ_in_the_vectors_that_came_went_or_changed() {
+    let repo = fresh();
+    let set = |tx: &mut Transaction, number, x| tx.set_vector(node(number), "two", &[x, 1.0]).unwrap();
+    let from = change(&repo, |tx| {
+        (1..=4).for_each(|number| add(tx, number));
+        (1..=3).for_each(|number| set(tx, number, 1.0));
+    });
+    let to = change(&repo, |tx| {
+        tx.remove(node(1)).unwrap();
+        set(tx, 3, 2.0);
+        set(tx, 4, 1.0);
+    });
+    let told = |from: &Snapshot, to: &Snapshot| -> Vec<(NodeId, bool, bool)> {
+        let all = from.vector_changes(to, "two").unwrap().map(Result::unwrap);
+        all.map(|change| (change.node, change.old.is_some(), change.new.is_some())).collect()
+    };
+    assert_eq!(told(&from, &to), [(node(1), true, false), (node(3), true, true), (node(4), false, true)]);
+    assert_eq!(told(&to, &from), [(node(1), false, true), (node(3), true, true), (node(4), true, false)]);
+    assert_eq!(told(&to, &to), []);
+    let first = repo.back(&from, 1).unwrap().unwrap();
+    assert_eq!(told(&first, &from).len(), 3);
+    assert!(matches!(
+        from.vector_changes(&to, "one"),
+        Err(RepoError::Vector(VectorError::NoSuchModel { .. }))
+    ));
+}

@@ -40,8 +40,9 @@ pub use error::Error;
 pub use mnem_core::props;
 pub use mnem_core::repo::query::{self, Query, QueryError, Walk, edge_type, label, prop};
 pub use mnem_core::repo::{
-    Actor, Blame, Delta, Deltas, Differ, Ends, Field, Fork, History, IntoMoment, IntoRevision, ModelVectors,
-    Moment, Options, Repo, RepoError, Revision, Snapshot, Transaction, VectorError, Version, Writer,
+    Actor, Blame, ChangedVector, Delta, Deltas, Differ, Ends, Field, Fork, History, IntoMoment, IntoRevision,
+    ModelVectors, Moment, Options, Repo, RepoError, Revision, Snapshot, Transaction, VectorDiff, VectorError,
+    Version, Writer,
 };
 pub use mnem_core::repo::{
     Change, ChangeKind, Changed, Counts, Diff, DiffStat, Event, Expected, Feed, FeedToken, Log, Moved,

@@ -67,4 +67,4 @@ pub use schema::Schema;
 pub use snapshot::{EdgeTypes, Edges, Entities, Labelled, Snapshot};
 pub use transaction::Transaction;
 pub use undo::Scope;
-pub use vectors::{ModelVectors, VectorError};
+pub use vectors::{ChangedVector, ModelVectors, VectorDiff, VectorError};

@@ -26,7 +26,7 @@ use crate::key::ConflictKey;
 use crate::object::{Metric, Model, OBJECT_BYTES_MAX, ObjectError};
 use crate::port::{BlockRead, BlockReadExt};
 use crate::staged::Staged;
-use crate::tree::{Cursor, Edit, link_value};
+use crate::tree::{self, Cursor, Edit, KeyRange, Order, link_value};
 
 /// Why a vector was not taken.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -162,6 +162,19 @@ impl Snapshot {
         value.map(|value| entity::link(&root, &value)).transpose()
     }
 
+    /// Walks the vectors of a model that must change in this state to make it the other, in the order of their nodes.
+    /// Costs what differs; no vector is read.
+    pub fn vector_changes(&self, other: &Snapshot, model: &str) -> Result<VectorDiff, RepoError> {
+        let side = |of: &Snapshot| -> Result<Cid, RepoError> {
+            let root = of.vectors_root(model)?;
+            check_model(&of.schema()?, model, root)?;
+            Ok(root.unwrap_or(of.shared.empty_root))
+        };
+        let (from, to) = (side(self)?, side(other)?);
+        let diff = self.tree(from).diff(&other.tree(to), KeyRange::ALL, Order::Ascending);
+        Ok(VectorDiff { roots: [from, to], diff: Some(diff), _states: [self.clone(), other.clone()] })
+    }
+
     fn vector_cid(&self, node: NodeId, model: &str) -> Result<Option<Cid>, RepoError> {
         let Some(root) = self.vectors_root(model)? else { return Ok(None) };
         let value = self.tree(root).get(node.as_bytes())?;
@@ -200,6 +213,47 @@ impl Iterator for ModelVectors {
             self.cursor = None;
         }
         Some(vector)
+    }
+}
+
+/// A node whose vector differs between two states. What is absent is `None`; what is in conflict has a CID of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChangedVector {
+    /// The node.
+    pub node: NodeId,
+    /// Its vector in the first state.
+    pub old: Option<Cid>,
+    /// Its vector in the second state.
+    pub new: Option<Cid>,
+}
+
+/// The vectors of a model that differ between two states. Ends after its first error.
+pub struct VectorDiff {
+    roots: [Cid; 2],
+    diff: Option<tree::Diff>,
+    /// Keep what is walked.
+    _states: [Snapshot; 2],
+}
+
+impl VectorDiff {
+    fn changed(&self, change: &tree::Change) -> Result<ChangedVector, RepoError> {
+        let node = (&*change.key).try_into().map(NodeId::from_bytes).map_err(|_| damaged_key())?;
+        let link = |root, value: Option<&Bytes>| value.map(|value| entity::link(root, value)).transpose();
+        let old = link(&self.roots[0], change.before.as_ref())?;
+        Ok(ChangedVector { node, old, new: link(&self.roots[1], change.after.as_ref())? })
+    }
+}
+
+impl Iterator for VectorDiff {
+    type Item = Result<ChangedVector, RepoError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let change = self.diff.as_mut()?.next()?;
+        let changed = change.map_err(RepoError::from).and_then(|change| self.changed(&change));
+        if changed.is_err() {
+            self.diff = None;
+        }
+        Some(changed)
     }
 }
 
