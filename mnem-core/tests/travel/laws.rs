@@ -99,8 +99,11 @@ impl World {
                 0 => drop(tx.add_edge(node, "to", other, props! { n: number })),
                 1 => drop(tx.remove(node)),
                 _ => {
-                    if tx.set(node, name, number).is_ok() {
-                        writes.push(Write { node, name, value: Value::from(number) });
+                    // Of few values, so that one writes what another had written before.
+                    let (value, before) = (number % 3, tx.get(node).unwrap());
+                    let same = before.is_some_and(|it| it.props.value(name) == Some(&Value::from(value)));
+                    if !same && tx.set(node, name, value).is_ok() {
+                        writes.push(Write { node, name, value: Value::from(value) });
                     }
                 }
             }
@@ -109,7 +112,13 @@ impl World {
     }
 
     fn commit(&mut self, who: usize) {
-        let Some((tx, writes)) = self.open[who].take() else { return };
+        let Some((tx, mut writes)) = self.open[who].take() else { return };
+        // What is as it was in the end was not written.
+        writes.retain(|write| {
+            let was = tx.base().get(write.node).unwrap().and_then(|it| it.props.value(write.name).cloned());
+            let is = tx.get(write.node).unwrap().and_then(|it| it.props.value(write.name).cloned());
+            is.as_ref() == Some(&write.value) && was != is
+        });
         tx.commit("a step").unwrap();
         for write in writes {
             self.last.insert((write.node, write.name), (who, write.value));

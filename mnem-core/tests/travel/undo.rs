@@ -311,3 +311,26 @@ fn vectors_go_and_come_with_their_nodes_and_those_of_others_stay() {
     assert_eq!(redo(repo, &me()).unwrap(), "three");
     assert_eq!(vectors(repo), before);
 }
+
+#[test]
+fn what_another_wrote_anew_stays_even_if_it_is_the_same() {
+    let bench = Bench::new();
+    let repo = &bench.repo;
+    let node = add(repo, "N", "n");
+    set(repo, &me(), node, "p", 1);
+    let mut tx = repo.begin(&me()).unwrap();
+    tx.set(node, "p", 2).unwrap();
+    tx.set(node, "q", 2).unwrap();
+    let mine = tx.add_node("N", props! { n: 1 }).unwrap();
+    let other = tx.add_node("N", props! { n: 1 }).unwrap();
+    tx.commit("mine").unwrap();
+    for n in [7, 2] {
+        set(repo, &bob(), node, "p", n);
+    }
+    for n in [7, 1] {
+        set(repo, &bob(), mine, "n", n);
+    }
+    assert_eq!(undo(repo, &me()).unwrap(), "mine");
+    assert_eq!((value(repo, node, "p"), value(repo, node, "q")), (Some(2), None), "bob made it 2 again");
+    assert_eq!((value(repo, mine, "n"), value(repo, other, "n")), (Some(1), None), "he worked on the one");
+}

@@ -5,7 +5,8 @@
 //! itself.
 //!
 //! Invariants
-//!  B1  A field that differs between `made` and the present is not touched: nobody's later work is undone with it.
+//!  B1  A field that was written after `made` is not touched, even if it was written as it had been: nobody's later work
+//!      is undone with it.
 //!  B2  No edge of the result lacks an end: a node stays while an edge needs it, an edge stays away without its ends.
 //!  B3  What was erased stays erased.
 
@@ -17,9 +18,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::dag;
-use super::entity;
+use super::delta::Field;
+use super::entity::{self, Entity};
 use super::error::{RepoError, damaged_key};
-use super::history;
+use super::history::{self, Blame};
 use super::merge::versions;
 use super::options::Actor;
 use super::read::read;
@@ -56,7 +58,7 @@ pub(super) fn put_back(
     let commit = |id: CommitId| -> Result<Commit, RepoError> { read(blocks, id.cid()) };
     let (now, made, before) = (commit(way.now)?, commit(way.made)?, commit(way.before)?);
     let snapshot = Snapshot::new(Arc::clone(shared), Arc::clone(state), "".into(), Some(way.now))?;
-    let work = Work { state, staged, snapshot };
+    let work = Work { state, staged, snapshot, made: way.made };
     let edges = work.entities::<Edge>([&now.edges, &made.edges, &before.edges], EdgeId::from_bytes)?;
     let mut nodes = work.entities::<Node>([&now.nodes, &made.nodes, &before.nodes], NodeId::from_bytes)?;
     work.keep_needed(&mut nodes, &edges, [&now.vectors, &made.vectors])?;
@@ -109,6 +111,8 @@ struct Work<'a> {
     staged: &'a Arc<Staged>,
     /// The present state.
     snapshot: Snapshot,
+    /// The commit that is taken back.
+    made: CommitId,
 }
 
 impl Work<'_> {
@@ -141,16 +145,16 @@ impl Work<'_> {
         let mut edits = Edits::new();
         for change in self.tree(made).diff(&self.tree(before), KeyRange::ALL, Order::Ascending) {
             let change = change?;
-            let entity = id(<[u8; 16]>::try_from(&*change.key).map_err(|_| damaged_key())?).into();
-            if self.is_erased(entity)? {
+            let entity = id(<[u8; 16]>::try_from(&*change.key).map_err(|_| damaged_key())?);
+            if self.is_erased(entity.into())? {
                 continue;
             }
             let present = self.tree(now).get(&change.key)?;
-            if present == change.before {
+            if present == change.before && self.is_untouched(entity)? {
                 edits.insert(change.key, change.after);
             } else if let (Some(here), Some(from), Some(to)) = (&present, &change.before, &change.after) {
                 let versions = [(now, here), (made, from), (before, to)];
-                if let Some(value) = self.fields::<T>(versions)? {
+                if let Some(value) = self.fields::<T>(entity, versions)? {
                     edits.insert(change.key, Some(value));
                 }
             }
@@ -162,8 +166,20 @@ impl Work<'_> {
         Ok(self.tree(&self.state.view.erased).get(&entity.to_key())?.is_some())
     }
 
+    /// Says whether nobody wrote an entity since. Equal versions do not say so: it may have been changed and put right.
+    fn is_untouched<E: Entity>(&self, entity: E) -> Result<bool, RepoError> {
+        match self.snapshot.last_modified(entity)? {
+            Some(writer) => dag::is_ancestor(&**self.staged, writer.commit, self.made),
+            None => Ok(true),
+        }
+    }
+
     /// Takes the fields of one entity back. One in conflict stays as it is: its sides are not ours to choose from.
-    fn fields<T: PutBack>(&self, versions: [(&Cid, &Bytes); 3]) -> Result<Option<Bytes>, RepoError> {
+    fn fields<T: PutBack>(
+        &self,
+        entity: T::Id,
+        versions: [(&Cid, &Bytes); 3],
+    ) -> Result<Option<Bytes>, RepoError> {
         let mut objects = Vec::with_capacity(3);
         for (root, value) in versions {
             let block = self.staged.require(&entity::link(root, value)?)?;
@@ -176,7 +192,13 @@ impl Work<'_> {
                 why,
             })?);
         }
-        let version = objects[0].put_back(&objects[1], &objects[2])?;
+        let [now, made, before] = &mut objects[..] else { unreachable!("three were read") };
+        for (field, writer) in self.snapshot.blame(entity)?.iter().flat_map(Blame::iter) {
+            if !dag::is_ancestor(&**self.staged, writer.commit, self.made)? {
+                before.keep(made, field)?; // whatever was written since, be it the same, stays
+            }
+        }
+        let version = now.put_back(made, before)?;
         // What would grow over its limit stays as well.
         let Ok(block) = version.to_block() else { return Ok(None) };
         let value = link_value(block.cid());
@@ -255,7 +277,10 @@ fn node_id(key: &[u8]) -> Result<NodeId, RepoError> {
 
 /// A version whose fields can be taken back one by one.
 trait PutBack: Object {
-    type Id: Into<EntityId>;
+    type Id: Entity<Object = Self>;
+
+    /// Makes a field as it is in `made`: then there is nothing to take back in it.
+    fn keep(&mut self, made: &Self, field: &Field) -> Result<(), ValueError>;
 
     /// Returns this version with those fields as in `before` that still are as in `made`.
     fn put_back(&self, made: &Self, before: &Self) -> Result<Self, ValueError>;
@@ -263,6 +288,16 @@ trait PutBack: Object {
 
 impl PutBack for Node {
     type Id = NodeId;
+
+    fn keep(&mut self, made: &Node, field: &Field) -> Result<(), ValueError> {
+        match field {
+            Field::Labels => self.labels = made.labels.clone(),
+            Field::Content => self.content.clone_from(&made.content),
+            Field::Property(name) => keep(&mut self.props, &made.props, name)?,
+            _ => {}
+        }
+        Ok(())
+    }
 
     fn put_back(&self, made: &Node, before: &Node) -> Result<Node, ValueError> {
         let is_kept = |label: &&Arc<str>| !made.labels.has(label) || before.labels.has(label);
@@ -283,9 +318,24 @@ impl PutBack for Node {
 impl PutBack for Edge {
     type Id = EdgeId;
 
+    fn keep(&mut self, made: &Edge, field: &Field) -> Result<(), ValueError> {
+        match field {
+            Field::Property(name) => keep(&mut self.props, &made.props, name),
+            _ => Ok(()),
+        }
+    }
+
     fn put_back(&self, made: &Edge, before: &Edge) -> Result<Edge, ValueError> {
         Ok(Edge { props: props(&self.props, &made.props, &before.props)?, ..self.clone() })
     }
+}
+
+fn keep(props: &mut Props, made: &Props, name: &str) -> Result<(), ValueError> {
+    match made.value(name) {
+        Some(value) => drop(props.set(name, value.clone())?),
+        None => drop(props.unset(name)),
+    }
+    Ok(())
 }
 
 fn props(now: &Props, made: &Props, before: &Props) -> Result<Props, ValueError> {
