@@ -41,7 +41,7 @@ fn one_property(nodes: u64) -> Written {
         change.set(ids[n * 37], "n", -1).unwrap();
         store.take_written();
         change.commit("one property").unwrap();
-        let Written { commits, blocks, bytes, rows } = store.take_written();
+        let Written { commits, blocks, bytes, rows, .. } = store.take_written();
         assert_eq!(
             (commits, rows),
             (1, 2),

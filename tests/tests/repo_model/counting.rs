@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use mnem_core::counting::Counting;
+use mnem_core::object::kind_of;
 use mnem_core::port::{
     BlockRead, Blockstore, CidStream, Collector, CollectorError, Cycle, Deleted, HeadsError, HeadsUpdate,
     Lease, Namespace, OpHeadsStore, Row, RowStream, RowTable, SideError, SideTable, Store, StoreError,
@@ -17,6 +18,8 @@ use mnem_core::{Block, Cid, MemoryStore, OperationId};
 pub(crate) struct Written {
     pub(crate) commits: u64,
     pub(crate) blocks: u64,
+    /// Of the blocks, those that are nodes of trees.
+    pub(crate) tree_blocks: u64,
     pub(crate) bytes: u64,
     pub(crate) rows: u64,
 }
@@ -25,6 +28,7 @@ pub(crate) struct Written {
 struct Counts {
     commits: AtomicU64,
     blocks: AtomicU64,
+    tree_blocks: AtomicU64,
     bytes: AtomicU64,
     rows: AtomicU64,
     reads: AtomicU64,
@@ -40,8 +44,14 @@ pub(crate) struct CountingStore {
 impl CountingStore {
     pub(crate) fn take_written(&self) -> Written {
         let take = |count: &AtomicU64| count.swap(0, Ordering::Relaxed);
-        let Counts { commits, blocks, bytes, rows, .. } = &*self.counts;
-        Written { commits: take(commits), blocks: take(blocks), bytes: take(bytes), rows: take(rows) }
+        let Counts { commits, blocks, tree_blocks, bytes, rows, .. } = &*self.counts;
+        Written {
+            commits: take(commits),
+            blocks: take(blocks),
+            tree_blocks: take(tree_blocks),
+            bytes: take(bytes),
+            rows: take(rows),
+        }
     }
 
     /// Returns how many blocks were read through snapshots since the last call.
@@ -149,6 +159,8 @@ impl Store for CountingStore {
         };
         count(&self.counts.commits, 1);
         count(&self.counts.blocks, batch.blocks.len());
+        let is_tree = |block: &&Block| kind_of(block).unwrap().is_none();
+        count(&self.counts.tree_blocks, batch.blocks.iter().filter(is_tree).count());
         count(&self.counts.bytes, batch.blocks.iter().map(|block| block.bytes().len()).sum());
         count(&self.counts.rows, batch.rows.len());
         self.inner.commit(lease, batch)

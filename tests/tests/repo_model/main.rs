@@ -6,6 +6,7 @@
 
 mod check;
 mod costs;
+mod counted;
 mod counting;
 mod edit;
 mod examples;
