@@ -452,3 +452,60 @@ fn histories_that_cross_again_and_again_unite_in_bounded_work() {
         assert_eq!(now.get::<i64>(name).unwrap(), 23, "{name}");
     }
 }
+
+#[test]
+fn what_is_known_by_a_key_is_recorded_once() {
+    let repo = fresh();
+    let mut tx = repo.begin(&me()).unwrap();
+    let id =
+        tx.upsert_node("Person", "email", "ada@example.org", props! { name: "Ada", born: 1815 }).unwrap();
+    // In the same transaction, too.
+    assert_eq!(tx.upsert_node("Person", "email", "ada@example.org", props! { born: 1816 }).unwrap(), id);
+    let first = tx.commit("ada").unwrap();
+    assert_eq!((first.node_count().unwrap(), born(&first, id)), (1, Some(1816)));
+
+    let mut tx = repo.begin(&me()).unwrap();
+    tx.unset(id, "email").unwrap();
+    tx.set_labels(id, "Author").unwrap();
+    tx.commit("changed").unwrap();
+    let mut tx = repo.begin(&me()).unwrap();
+    assert_eq!(tx.upsert_node("Person", "email", "ada@example.org", props! { born: 1815 }).unwrap(), id);
+    let node = tx.commit("again").unwrap().require(id).unwrap();
+    assert_eq!(node.labels.iter().map(|label| &**label).collect::<Vec<_>>(), ["Author", "Person"]);
+    assert_eq!(node.get::<String>("email").unwrap(), "ada@example.org");
+    assert_eq!((node.get::<String>("name").unwrap(), node.get::<i64>("born").unwrap()), ("Ada".into(), 1815));
+
+    // The same again changes nothing.
+    let mut tx = repo.begin(&me()).unwrap();
+    tx.upsert_node("Person", "email", "ada@example.org", props! { born: 1815 }).unwrap();
+    assert!(tx.is_empty());
+
+    let mut tx = repo.begin(&me()).unwrap();
+    let others = [
+        tx.upsert_node("Machine", "email", "ada@example.org", props! {}).unwrap(),
+        tx.upsert_node("Person", "mail", "ada@example.org", props! {}).unwrap(),
+        tx.upsert_node("Person", "email", "bob@example.org", props! {}).unwrap(),
+        tx.upsert_node("Person", "email", 1, props! {}).unwrap(),
+    ];
+    let now = tx.commit("others").unwrap();
+    assert!(others.iter().all(|other| *other != id));
+    assert_eq!(now.node_count().unwrap(), 5);
+}
+
+#[test]
+fn two_that_record_the_same_key_side_by_side_record_one_node() {
+    let repo = fresh();
+    let merged = two_sides(
+        &repo,
+        |tx| {
+            tx.upsert_node("Person", "email", "a@b", props! { born: 1815 }).unwrap();
+        },
+        |tx| {
+            tx.upsert_node("Person", "email", "a@b", props! { name: "Ada" }).unwrap();
+        },
+    );
+    let id = NodeId::of_property("Person", "email", &Value::from("a@b"));
+    assert_eq!((merged.node_count().unwrap(), born(&merged, id)), (1, Some(1815)));
+    assert_eq!(merged.require(id).unwrap().get::<String>("name").unwrap(), "Ada");
+    assert_eq!(merged.conflict(id).unwrap(), None);
+}

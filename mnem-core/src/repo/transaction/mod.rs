@@ -2,6 +2,7 @@
 
 mod bulk;
 mod commit;
+mod upsert;
 
 use std::collections::BTreeMap;
 
