@@ -1,5 +1,6 @@
 //! Keys of the map of conflicts: which map is in conflict, and where.
 
+use std::fmt;
 use std::sync::Arc;
 
 use super::{put_text, take_text};
@@ -24,6 +25,36 @@ pub enum ConflictKey {
         /// The node.
         node: NodeId,
     },
+}
+
+impl fmt::Display for ConflictKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ConflictKey::Edge(id) => write!(f, "edge {id}"),
+            ConflictKey::Node(id) => write!(f, "node {id}"),
+            ConflictKey::Schema(SchemaKey::Model(name)) => write!(f, "model `{name}`"),
+            ConflictKey::Schema(SchemaKey::Property(name)) => write!(f, "property `{name}` of the schema"),
+            ConflictKey::Vector { model, node } => write!(f, "vector `{model}` of node {node}"),
+        }
+    }
+}
+
+impl From<NodeId> for ConflictKey {
+    fn from(id: NodeId) -> ConflictKey {
+        ConflictKey::Node(id)
+    }
+}
+
+impl From<EdgeId> for ConflictKey {
+    fn from(id: EdgeId) -> ConflictKey {
+        ConflictKey::Edge(id)
+    }
+}
+
+impl From<&ConflictKey> for ConflictKey {
+    fn from(key: &ConflictKey) -> ConflictKey {
+        key.clone()
+    }
 }
 
 impl ConflictKey {

@@ -27,6 +27,8 @@ words! {
         Edge = "edge",
         /// A vector of the node changed where the other side removed it.
         Vector = "vector",
+        /// Sides settled an earlier conflict, and not alike.
+        Settled = "settled",
     }
 }
 
@@ -53,13 +55,13 @@ impl Conflict {
         Merged::Conflict(Conflict { adds, removes, why: None, unknown: Unknown::default() })
     }
 
-    /// Keeps the terms as they are, sorted, for a conflict that does not come from them.
+    /// Keeps the terms as they are, sorted. `why` is said of a conflict that does not come from them.
     ///
     /// # Panics
     /// Unless there is one more of `adds` than of `removes`.
-    pub fn because(why: Why, adds: Vec<Option<Cid>>, removes: Vec<Option<Cid>>) -> Conflict {
+    pub fn because(why: Option<Why>, adds: Vec<Option<Cid>>, removes: Vec<Option<Cid>>) -> Conflict {
         assert_eq!(adds.len(), removes.len() + 1, "a merge has one more side than it has bases");
-        Conflict { adds: sorted(adds), removes: sorted(removes), why: Some(why), unknown: Unknown::default() }
+        Conflict { adds: sorted(adds), removes: sorted(removes), why, unknown: Unknown::default() }
     }
 }
 

@@ -3,11 +3,11 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
-use super::fields::{self, Broken, FieldReader, FieldWriter, Layout};
+use super::fields::{self, Broken, FieldReader, FieldWriter, Layout, rule};
 use super::{Salt, Unknown};
 use crate::codec::{DecodeError, Malformed, Reader};
 use crate::id::{EdgeId, NodeId};
-use crate::value::{FromValue, Props, ValueError};
+use crate::value::{FromValue, Map, Props, ValueError};
 
 /// Longest type of an edge, in bytes: it is part of index keys.
 pub const EDGE_TYPE_BYTES_MAX: usize = 256;
@@ -27,6 +27,8 @@ pub struct Edge {
     pub props: Props,
     /// Keeps outsiders from guessing the content by its hash.
     pub salt: Option<Salt>,
+    /// When those properties were set of which the latest value stays, in microseconds.
+    pub times: Map,
     /// Fields of newer versions.
     pub unknown: Unknown,
 }
@@ -34,7 +36,16 @@ pub struct Edge {
 impl Edge {
     /// Makes an edge without salt.
     pub fn new(id: EdgeId, src: NodeId, edge_type: EdgeType, dst: NodeId, props: Props) -> Edge {
-        Edge { id, src, dst, edge_type, props, salt: None, unknown: Unknown::default() }
+        Edge {
+            id,
+            src,
+            dst,
+            edge_type,
+            props,
+            salt: None,
+            times: Map::default(),
+            unknown: Unknown::default(),
+        }
     }
 
     /// Returns a property as a `T`; as an `Option<T>` if it may be absent.
@@ -45,7 +56,7 @@ impl Edge {
 
 impl Layout for Edge {
     const KIND: &'static str = "edge";
-    const FIELDS: &'static [&'static str] = &["id", "src", "dst", "type", "props", "salt"];
+    const FIELDS: &'static [&'static str] = &["id", "src", "dst", "type", "props", "salt", "times"];
 
     fn write(&self, out: &mut FieldWriter) {
         out.field("id", |w| w.bytes(self.id.as_bytes()));
@@ -54,6 +65,7 @@ impl Layout for Edge {
         out.field("type", |w| w.text(&self.edge_type));
         out.field("props", |w| self.props.write(w));
         out.optional("salt", self.salt, |w, it| w.bytes(&it.0));
+        out.optional("times", Some(&self.times).filter(|it| !it.is_empty()), |w, it| it.write(w));
     }
 
     fn read(fields: &mut FieldReader<'_>) -> Result<Edge, DecodeError> {
@@ -64,12 +76,13 @@ impl Layout for Edge {
             edge_type: fields.required("type", EdgeType::read)?,
             props: fields.required("props", Props::read)?,
             salt: fields.optional("salt", fields::array)?.map(Salt),
+            times: fields.optional("times", fields::times)?.unwrap_or_default(),
             unknown: fields.rest(),
         })
     }
 
     fn check(&self) -> Result<(), Broken> {
-        Ok(())
+        rule(fields::are_times(&self.times), "times", "holds something else than times")
     }
 
     fn unknown(&self) -> &Unknown {

@@ -8,6 +8,7 @@ use super::{OBJECT_BYTES_MAX, ObjectError, Time, Unknown};
 use crate::block::Block;
 use crate::cid::{Cid, Codec};
 use crate::codec::{DEPTH_MAX, DecodeError, Malformed, Reader, Writer, key_order};
+use crate::value::{Map, Value};
 
 const KIND_FIELD: &str = "_kind";
 
@@ -264,6 +265,20 @@ pub(super) fn number<N: TryFrom<u64>>(reader: &mut Reader<'_>) -> Result<N, Deco
 pub(super) fn time(reader: &mut Reader<'_>) -> Result<Time, DecodeError> {
     let refused = reader.error(Malformed::Expected { expected: "a time below 2^62 microseconds" });
     Time::from_micros(reader.int()?).ok_or(refused)
+}
+
+/// Reads times by name: absent rather than empty.
+pub(super) fn times(reader: &mut Reader<'_>) -> Result<Map, DecodeError> {
+    let refused = reader.error(Malformed::Expected { expected: "times by name, one at least" });
+    match Value::read(reader)? {
+        Value::Map(map) if !map.is_empty() && are_times(&map) => Ok(map),
+        _ => Err(refused),
+    }
+}
+
+/// Says whether a map holds nothing but times.
+pub(super) fn are_times(map: &Map) -> bool {
+    map.iter().all(|(_, time)| matches!(time, Value::Int(us) if Time::from_micros(*us).is_some()))
 }
 
 pub(super) fn text(reader: &mut Reader<'_>) -> Result<Arc<str>, DecodeError> {

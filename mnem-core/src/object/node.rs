@@ -10,7 +10,7 @@ use super::fields::{self, Broken, FieldReader, FieldWriter, Layout, rule};
 use crate::cid::Cid;
 use crate::codec::{DecodeError, Kind, Malformed, Reader, Writer};
 use crate::id::NodeId;
-use crate::value::{FromValue, Props, ValueError};
+use crate::value::{FromValue, Map, Props, ValueError};
 
 /// Longest label, in bytes: it is part of index keys.
 pub const LABEL_BYTES_MAX: usize = 200;
@@ -31,6 +31,8 @@ pub struct Node {
     pub content: Option<Content>,
     /// Keeps outsiders from guessing the content by its hash.
     pub salt: Option<Salt>,
+    /// When those properties were set of which the latest value stays, in microseconds.
+    pub times: Map,
     /// Fields of newer versions.
     pub unknown: Unknown,
 }
@@ -38,7 +40,15 @@ pub struct Node {
 impl Node {
     /// Makes a node without content and salt.
     pub fn new(id: NodeId, labels: Labels, props: Props) -> Node {
-        Node { id, labels, props, content: None, salt: None, unknown: Unknown::default() }
+        Node {
+            id,
+            labels,
+            props,
+            content: None,
+            salt: None,
+            times: Map::default(),
+            unknown: Unknown::default(),
+        }
     }
 
     /// Returns a property as a `T`; as an `Option<T>` if it may be absent.
@@ -49,7 +59,7 @@ impl Node {
 
 impl Layout for Node {
     const KIND: &'static str = "node";
-    const FIELDS: &'static [&'static str] = &["id", "labels", "props", "content", "salt"];
+    const FIELDS: &'static [&'static str] = &["id", "labels", "props", "content", "salt", "times"];
 
     fn write(&self, out: &mut FieldWriter) {
         out.field("id", |w| w.bytes(self.id.as_bytes()));
@@ -57,6 +67,7 @@ impl Layout for Node {
         out.field("props", |w| self.props.write(w));
         out.optional("content", self.content.as_ref(), |w, it| it.write(w));
         out.optional("salt", self.salt, |w, it| w.bytes(&it.0));
+        out.optional("times", Some(&self.times).filter(|it| !it.is_empty()), |w, it| it.write(w));
     }
 
     fn read(fields: &mut FieldReader<'_>) -> Result<Node, DecodeError> {
@@ -66,6 +77,7 @@ impl Layout for Node {
             props: fields.required("props", Props::read)?,
             content: fields.optional("content", Content::read)?,
             salt: fields.optional("salt", fields::array)?.map(Salt),
+            times: fields.optional("times", fields::times)?.unwrap_or_default(),
             unknown: fields.rest(),
         })
     }
@@ -75,7 +87,8 @@ impl Layout for Node {
             Some(Content::Inline(bytes)) => bytes.len() <= CONTENT_INLINE_BYTES_MAX,
             _ => true,
         };
-        rule(fits, "content", "has more than 1024 bytes in the node")
+        rule(fits, "content", "has more than 1024 bytes in the node")?;
+        rule(fields::are_times(&self.times), "times", "holds something else than times")
     }
 
     fn unknown(&self) -> &Unknown {

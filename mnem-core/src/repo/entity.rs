@@ -2,13 +2,13 @@
 
 use super::delta::Differ;
 use super::error::RepoError;
-use super::merge::fields::Fields;
+use super::merge::open::Fields;
 use super::transaction::{Changes, Transaction};
 use crate::cid::Cid;
 use crate::id::{EdgeId, EntityId, NodeId};
 use crate::object::{Commit, Edge, Node, Object};
 use crate::tree::{Damage, TreeError, value_link};
-use crate::value::Props;
+use crate::value::{Map, Props};
 
 /// An id of a node or of an edge. No other type is one.
 pub trait Entity: Copy + Ord + Into<EntityId> + sealed::Sealed + 'static {
@@ -28,6 +28,8 @@ pub trait Entity: Copy + Ord + Into<EntityId> + sealed::Sealed + 'static {
     fn props(version: &Self::Object) -> &Props;
     #[doc(hidden)]
     fn props_mut(version: &mut Self::Object) -> &mut Props;
+    #[doc(hidden)]
+    fn times_mut(version: &mut Self::Object) -> &mut Map;
     #[doc(hidden)]
     fn changes(of: &Transaction) -> &Changes<Self>;
     #[doc(hidden)]
@@ -70,6 +72,10 @@ impl Entity for NodeId {
         &mut version.props
     }
 
+    fn times_mut(version: &mut Node) -> &mut Map {
+        &mut version.times
+    }
+
     fn changes(of: &Transaction) -> &Changes<NodeId> {
         &of.nodes
     }
@@ -109,6 +115,10 @@ impl Entity for EdgeId {
 
     fn props_mut(version: &mut Edge) -> &mut Props {
         &mut version.props
+    }
+
+    fn times_mut(version: &mut Edge) -> &mut Map {
+        &mut version.times
     }
 
     fn changes(of: &Transaction) -> &Changes<EdgeId> {

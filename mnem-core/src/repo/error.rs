@@ -7,6 +7,7 @@ use super::vectors::VectorError;
 use crate::cid::Cid;
 use crate::codec::DecodeError;
 use crate::id::{CommitId, EdgeId, EntityId, NodeId, OperationId};
+use crate::key::ConflictKey;
 use crate::object::{ObjectError, Time};
 use crate::port::{CollectorError, Fault, HeadsError, StoreError};
 use crate::tree::TreeError;
@@ -195,6 +196,36 @@ pub enum RepoError {
     BadToken {
         /// Why not.
         why: &'static str,
+    },
+    /// There is nothing to settle there.
+    #[error("{key} is not in conflict, or not in this field")]
+    NotInConflict {
+        /// What was to be settled.
+        key: ConflictKey,
+    },
+    /// A conflict of heads that were read as one has no side that is ours.
+    #[error(
+        "no side of {key} is ours or theirs: nobody merged it; settle it with a value, keep or remove it"
+    )]
+    NoSides {
+        /// What was to be settled.
+        key: ConflictKey,
+    },
+    /// A merge can be picked or taken back along one of its parents only.
+    #[error("commit {commit} has {parents} parents; say along which one, counted from one")]
+    NeedsMainline {
+        /// The commit.
+        commit: CommitId,
+        /// How many there are.
+        parents: usize,
+    },
+    /// A property cannot be counted on or appended to.
+    #[error("property `{property}` is no {wanted}, or cannot grow any more")]
+    CannotGrow {
+        /// The property.
+        property: String,
+        /// What it should be.
+        wanted: &'static str,
     },
     /// The past can be read, not changed.
     #[error("this shows the names as operation {operation} left them; nothing can be changed there")]

@@ -20,7 +20,7 @@ use super::state::State;
 use crate::id::{CommitId, OperationId};
 use crate::object::{Commit, Operation, Time};
 
-/// What is taken where a state is wanted: a [`Revision`], its text, or a [`CommitId`].
+/// What is taken where a state is wanted: a [`Revision`], its text, a [`CommitId`], or a [`Snapshot`].
 pub trait IntoRevision {
     /// Returns the revision.
     fn into_revision(self) -> Result<Revision, RepoError>;
@@ -47,6 +47,14 @@ impl IntoRevision for &str {
 impl IntoRevision for &String {
     fn into_revision(self) -> Result<Revision, RepoError> {
         self.as_str().into_revision()
+    }
+}
+
+impl IntoRevision for &Snapshot {
+    fn into_revision(self) -> Result<Revision, RepoError> {
+        self.commit_id()
+            .ok_or_else(|| RepoError::BeforeTheFirst { spec: self.branch().to_owned() })?
+            .into_revision()
     }
 }
 

@@ -191,7 +191,7 @@ impl Transaction {
     pub fn schema(&self) -> Result<Schema, RepoError> {
         match &self.schema {
             Some(change) => Ok(change.after.clone()),
-            None => self.base().schema(),
+            None => self.merged_base().schema(),
         }
     }
 
@@ -218,7 +218,7 @@ impl Transaction {
     }
 
     fn change_schema(&mut self, after: Schema) -> Result<(), RepoError> {
-        self.schema = Some(SchemaChange { before: self.base().schema()?, after });
+        self.schema = Some(SchemaChange { before: self.merged_base().schema()?, after });
         Ok(())
     }
 }

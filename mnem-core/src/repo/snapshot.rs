@@ -5,8 +5,7 @@ use std::sync::Arc;
 use super::entity::{self, Entity};
 use super::error::{RepoError, damaged_key};
 use super::index::{Index, IndexCursor};
-use super::merge::fields::Merged;
-use super::merge::versions;
+use super::merge::versions::{self, Versions};
 use super::read::read;
 use super::shared::Shared;
 use super::state::State;
@@ -71,7 +70,7 @@ impl Snapshot {
     /// Returns the node or edge, if it is there.
     pub fn get<E: Entity>(&self, id: E) -> Result<Option<E::Object>, RepoError> {
         match self.version_of(id)? {
-            Some(cid) => Ok(Some(self.shown::<E>(&self.state.blocks.require(&cid)?)?.version)),
+            Some(cid) => Ok(Some(self.shown::<E>(&self.state.blocks.require(&cid)?)?)),
             None => Ok(None),
         }
     }
@@ -81,8 +80,12 @@ impl Snapshot {
     pub fn conflict<E: Entity>(&self, id: E) -> Result<Option<Vec<String>>, RepoError> {
         let Some(cid) = self.version_of(id)? else { return Ok(None) };
         let block = self.state.blocks.require(&cid)?;
-        let is_conflict = versions::conflict(&block)?.is_some();
-        Ok(if is_conflict { Some(self.shown::<E>(&block)?.disputed) } else { None })
+        if versions::conflict(&block)?.is_none() {
+            return Ok(None);
+        }
+        let versions = Versions::<E::Object>::of(&*self.state.blocks, &block)?;
+        let disputed = versions.disputed(&*self.state.blocks)?;
+        Ok(Some(disputed.into_iter().map(|disputed| disputed.field).collect()))
     }
 
     /// Walks what is in conflict.
@@ -92,8 +95,8 @@ impl Snapshot {
         keys.map(|entry| ConflictKey::from_key(&entry?.key).ok_or_else(damaged_key)).collect()
     }
 
-    fn shown<E: Entity>(&self, block: &Block) -> Result<Merged<E::Object>, RepoError> {
-        versions::shown(&*self.state.blocks, block)
+    fn shown<E: Entity>(&self, block: &Block) -> Result<E::Object, RepoError> {
+        versions::shown_version(&*self.state.blocks, block)
     }
 
     /// Returns every side of the node or edge: one, unless it is in conflict.
@@ -124,9 +127,7 @@ impl Snapshot {
     pub(super) fn read_versions<E: Entity>(&self, cids: &[Cid]) -> Result<Vec<E::Object>, RepoError> {
         let blocks = self.state.blocks.get_many(cids)?;
         let blocks = cids.iter().zip(blocks);
-        blocks
-            .map(|(cid, block)| Ok(self.shown::<E>(&block.ok_or(StoreError::Absent { cid: *cid })?)?.version))
-            .collect()
+        blocks.map(|(cid, block)| self.shown::<E>(&block.ok_or(StoreError::Absent { cid: *cid })?)).collect()
     }
 
     /// Returns the CID of the version that is there: what [`Transaction::expect`](super::Transaction::expect) takes.
@@ -247,7 +248,7 @@ impl<E: Entity> Iterator for Entities<E> {
         let read = entry.map_err(RepoError::from).and_then(|entry| entity::link(root, &entry.value));
         let version = read.and_then(|cid| {
             let block = self.snapshot.state.blocks.require(&cid)?;
-            Ok(self.snapshot.shown::<E>(&block)?.version)
+            self.snapshot.shown::<E>(&block)
         });
         if version.is_err() {
             self.cursor = None;

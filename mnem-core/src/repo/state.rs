@@ -92,6 +92,22 @@ impl State {
         })
     }
 
+    /// Returns the same names with more blocks that are pending.
+    pub(super) fn with(&self, staged: Arc<Staged>) -> State {
+        State {
+            stored: Arc::clone(&self.stored),
+            heads: self.heads.clone(),
+            operation: self.operation,
+            generation: self.generation,
+            time: self.time,
+            view: self.view.clone(),
+            built: Built::default(),
+            pending: self.pending.iter().cloned().chain(staged.blocks()).collect(),
+            trees: self.trees.over(Arc::clone(&staged) as Arc<dyn BlockRead>),
+            blocks: staged,
+        }
+    }
+
     pub(super) fn lease(&self) -> &Lease {
         self.stored.lease()
     }

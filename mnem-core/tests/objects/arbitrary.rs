@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use mnem_core::object::*;
 use mnem_core::tree::TreeParams;
+use mnem_core::value::Map;
 use mnem_core::*;
 use proptest::collection::vec;
 use proptest::option;
@@ -54,29 +55,38 @@ pub(crate) fn params() -> impl Strategy<Value = Params> {
     )
 }
 
+/// When properties were set of which the latest stays.
+fn times() -> impl Strategy<Value = Map> {
+    vec((name(), -1_000_000i64..2_000_000_000_000_000), 0..3).prop_map(|times| {
+        let times = times.into_iter().map(|(name, us)| (name, Value::Int(us)));
+        Map::new(times).expect("short names")
+    })
+}
+
 pub(crate) fn node() -> impl Strategy<Value = Node> {
     let content = prop_oneof![bytes().prop_map(Content::Inline), cid().prop_map(Content::List)];
-    (id16(), vec(name(), 0..4), props(), option::of(content), option::of(id16()), unknown()).prop_map(
-        |(id, labels, props, content, salt, unknown)| Node {
+    (id16(), vec(name(), 0..4), props(), option::of(content), option::of(id16()), times(), unknown())
+        .prop_map(|(id, labels, props, content, salt, times, unknown)| Node {
             id: NodeId::from_bytes(id),
             labels: Labels::new(labels).expect("short names"),
             props,
             content,
             salt: salt.map(Salt),
+            times,
             unknown,
-        },
-    )
+        })
 }
 
 pub(crate) fn edge() -> impl Strategy<Value = Edge> {
-    (id16(), id16(), id16(), name(), props(), option::of(id16()), unknown()).prop_map(
-        |(id, src, dst, edge_type, props, salt, unknown)| Edge {
+    (id16(), id16(), id16(), name(), props(), option::of(id16()), times(), unknown()).prop_map(
+        |(id, src, dst, edge_type, props, salt, times, unknown)| Edge {
             id: EdgeId::from_bytes(id),
             src: NodeId::from_bytes(src),
             dst: NodeId::from_bytes(dst),
             edge_type: EdgeType::new(edge_type).expect("a short name"),
             props,
             salt: salt.map(Salt),
+            times,
             unknown,
         },
     )
@@ -180,11 +190,16 @@ pub(crate) fn terms() -> impl Strategy<Value = (Vec<Option<Cid>>, Vec<Option<Cid
 }
 
 pub(crate) fn conflict() -> impl Strategy<Value = Conflict> {
-    let why = prop_oneof![Just(Why::Edge), Just(Why::Vector), "[A-Z]{1,4}".prop_map(|it| Why::from(&*it))];
+    let why = prop_oneof![
+        Just(Why::Edge),
+        Just(Why::Vector),
+        Just(Why::Settled),
+        "[A-Z]{1,4}".prop_map(|it| Why::from(&*it))
+    ];
     (terms(), why, any::<bool>(), unknown()).prop_map(|((adds, removes), why, plain, unknown)| {
         let conflict = match Conflict::from_terms(adds.clone(), removes.clone()) {
             Merged::Conflict(conflict) if plain => conflict,
-            _ => Conflict::because(why, adds, removes),
+            _ => Conflict::because(Some(why), adds, removes),
         };
         Conflict { unknown, ..conflict }
     })

@@ -66,6 +66,12 @@ pub(crate) fn edge() -> Edge {
     Edge::new(id, ada, EdgeType::new("described").expect("a short type"), engine, props)
 }
 
+/// One with a property of which the latest value stays.
+pub(crate) fn edge_with_times() -> Edge {
+    let times = Map::new([("year".into(), Value::from(1_800_000_000_000_000_i64))]).expect("one level");
+    Edge { times, ..edge() }
+}
+
 pub(crate) fn first_commit() -> Commit {
     Commit {
         params: *params().to_block().expect("an example").cid(),
@@ -168,7 +174,7 @@ pub(crate) fn conflict() -> Conflict {
 
 pub(crate) fn conflict_over_an_edge() -> Conflict {
     let base = Some(link("base"));
-    Conflict::because(Why::Edge, vec![base, None], vec![base])
+    Conflict::because(Some(Why::Edge), vec![base, None], vec![base])
 }
 
 pub(crate) fn bundle() -> Bundle {

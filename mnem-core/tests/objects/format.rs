@@ -46,10 +46,12 @@ fn fields_are_those_of_the_table() {
     let block = |object: Result<Block, ObjectError>| object.expect("an example");
     let commit = Commit { unknown: Unknown::default(), ..examples::merge_commit() };
     let bundle = Bundle { unknown: Unknown::default(), ..examples::bundle() };
-    let edge = Edge { salt: Some(Salt([1; 16])), ..examples::edge() };
+    let salt = Some(Salt([1; 16]));
+    let edge = Edge { salt, ..examples::edge_with_times() };
+    let node = Node { times: edge.times.clone(), ..examples::node() };
     for (kind, block) in [
         (Params::KIND, block(examples::params().to_block())),
-        (Node::KIND, block(examples::node().to_block())),
+        (Node::KIND, block(node.to_block())),
         (Edge::KIND, block(edge.to_block())),
         (Commit::KIND, block(commit.to_block())),
         (Operation::KIND, block(examples::operations()[0].to_block())),

@@ -30,6 +30,7 @@ fn bytes_of_objects_are_frozen() {
             &examples::node_of_a_newer_version(),
         ),
         lines("one property", &examples::edge()),
+        lines("the time of a property of which the latest value stays", &examples::edge_with_times()),
         lines("no parents", &examples::first_commit()),
         lines("two parents, author, no message, fields of a newer version", &examples::merge_commit()),
         lines("every field", &examples::view()),

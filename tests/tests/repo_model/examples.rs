@@ -3,9 +3,10 @@
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use mnem_core::key::ConflictKey;
 use mnem_core::object::Operation;
 use mnem_core::port::{BlockReadExt, HeadsUpdate, Namespace};
-use mnem_core::repo::{Actor, Clock, Entity, Options, Repo, RepoError, Snapshot, Transaction};
+use mnem_core::repo::{Actor, Clock, Entity, Options, Repo, RepoError, Resolve, Snapshot, Transaction};
 use mnem_core::{EdgeId, MemoryStore, Node, NodeId, Object, OpHeadsStore, Props, Store, Time, props};
 
 use crate::support::options;
@@ -40,7 +41,11 @@ fn sides<const N: usize>(repo: &Repo, with: [&dyn Fn(&mut Transaction); N]) -> S
     repo.head().unwrap()
 }
 
-fn settle<E: Entity>(transaction: &mut Transaction, id: E, change: impl FnOnce(&mut E::Object)) {
+fn settle<E>(transaction: &mut Transaction, id: E, change: impl FnOnce(&mut E::Object))
+where
+    E: Entity + Into<ConflictKey>,
+    E::Object: Into<Resolve>,
+{
     let mut version = transaction.require(id).unwrap();
     change(&mut version);
     transaction.resolve(id, version).unwrap();

@@ -11,6 +11,7 @@ mod counting;
 mod edit;
 mod examples;
 mod history;
+mod merge_costs;
 mod merges;
 mod past;
 mod program;

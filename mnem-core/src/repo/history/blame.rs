@@ -8,7 +8,7 @@ use super::walk::OfEntity;
 use crate::repo::delta::{Delta, Differ, Field};
 use crate::repo::entity::Entity;
 use crate::repo::error::RepoError;
-use crate::repo::merge::fields::Merged;
+use crate::repo::merge::versions::Merged;
 use crate::repo::snapshot::Snapshot;
 
 /// For each field of a node or edge, the commit that wrote it: the last one behind the state that gave it what it has.

@@ -11,8 +11,8 @@ use crate::object::{Commit, Edge, Node, Object, Time};
 use crate::port::BlockReadExt;
 use crate::repo::delta::{Deltas, Differ};
 use crate::repo::error::RepoError;
-use crate::repo::merge::fields::{Fields, Merged};
-use crate::repo::merge::versions;
+use crate::repo::merge::open::Fields;
+use crate::repo::merge::versions::{self, Merged};
 use crate::repo::snapshot::Snapshot;
 
 /// A commit, as far as it says who wrote something, when and why.

@@ -33,6 +33,7 @@ pub use words::WordHit;
 pub(super) use edits::KeyEdits;
 pub(super) use keep::extend;
 pub(super) use read::{Built, IndexCursor, IndexTree};
+pub(super) use rows::root_of;
 
 use super::schema::Schema;
 use crate::cid::Cid;

@@ -59,6 +59,11 @@ fn key(namespace: &Namespace, index: &Index, source: &Cid) -> Vec<u8> {
     [namespace.as_str().as_bytes(), &[0], &source.to_bytes(), &definition.as_bytes()[..16]].concat()
 }
 
+/// Returns the root that a row names, if it is a row of an index.
+pub(in crate::repo) fn root_of(row: &Row) -> Option<Cid> {
+    decode(&row.key, row.value.as_deref()?)
+}
+
 fn decode(key: &[u8], value: &[u8]) -> Option<Cid> {
     let mut reader = Reader::new(value);
     if reader.list().ok()? != 2 {

@@ -1,54 +1,71 @@
 //! Two states as one: three ways, entity by entity and field by field.
 //!
+//! Bytes: FORMAT.md, "Merging" and "Conflicts".
+//!
 //! Invariants
 //!  G1  The result is a function of the three states: which side is left does not show.
-//!  G2  Nothing that a side changed is dropped: it is in the result, or a term of a conflict.
-//!  G3  No edge of the result lacks an end.
+//!  G2  Nothing that a side changed is dropped: it is in the result, or a side of a conflict.
+//!  G3  No edge of the result lacks an end, and no vector its node.
+//!  G4  What is read is what changed on a side, not what is there.
 //!
-//! What is merged: nodes, edges, tombs, conflicts. A schema or vectors that both sides changed are refused, as nothing
-//! writes them yet.
+//! `fields` has the rule and applies it to parts, `types` to properties that merge by themselves; `versions` reads and
+//! writes what lies at a key; here the maps of a state are put together.
+//!
+//! Used by: `unite` (heads), `transaction` (what a program merges, picks and takes back).
 
+mod ends;
 pub(super) mod fields;
+mod lines;
+pub(super) mod open;
+pub(super) mod schema;
+mod select;
+pub(super) mod types;
+mod vectors;
 pub(super) mod versions;
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
 use super::dag;
 use super::entity;
-use super::error::RepoError;
+use super::error::{RepoError, damaged_key};
 use super::read::read;
-use crate::block::Block;
 use crate::cid::Cid;
 use crate::id::{ActorId, ChangeId, CommitId, EdgeId, NodeId, SessionId};
 use crate::key::ConflictKey;
-use crate::object::{Commit, Conflict, Edge, Merged, Node, Object, Time, Unknown, Why};
-use crate::port::{BlockRead, BlockReadExt};
+use crate::object::{Commit, Edge, Model, Node, Object, Property, SchemaKey, Time, Unknown};
+use crate::port::BlockRead;
 use crate::staged::Staged;
-use crate::tree::{Dispute, Edit, KeyRange, Order, Tree, TreeStore, link_value};
-use fields::Fields;
-use versions::Terms;
+use crate::tree::{Dispute, Edit, Tree, TreeStore, link_value};
+use fields::Three;
+use open::Fields;
+use schema::Types;
+use versions::{Decided, Versions};
 
 /// Version of the merge rules that this program knows.
 pub(super) const RULES: u64 = 1;
 
-/// Roots of the maps of one state.
-#[derive(Clone, Copy)]
-struct Maps {
-    nodes: Cid,
-    edges: Cid,
-    tombs: Cid,
-    conflicts: Cid,
-    schema: Cid,
-    vectors: Cid,
+/// Conflicts by their key in the map of conflicts; `None` where there is none any more.
+type Conflicts = BTreeMap<Vec<u8>, Option<Cid>>;
+
+/// What a state is made of.
+#[derive(Clone)]
+pub(super) struct Maps {
+    pub(super) nodes: Cid,
+    pub(super) edges: Cid,
+    pub(super) tombs: Cid,
+    pub(super) conflicts: Cid,
+    pub(super) schema: Cid,
+    pub(super) vectors: Cid,
+    pub(super) unknown: Unknown,
 }
 
 impl Maps {
-    fn of(commit: &Commit) -> Maps {
-        let Commit { nodes, edges, tombs, conflicts, schema, vectors, .. } = commit;
+    pub(super) fn of(commit: &Commit) -> Maps {
+        let Commit { nodes, edges, tombs, conflicts, schema, vectors, unknown, .. } = commit;
         Maps {
             nodes: *nodes,
             edges: *edges,
@@ -56,11 +73,20 @@ impl Maps {
             conflicts: *conflicts,
             schema: *schema,
             vectors: *vectors,
+            unknown: unknown.clone(),
         }
     }
 
-    fn empty(root: Cid) -> Maps {
-        Maps { nodes: root, edges: root, tombs: root, conflicts: root, schema: root, vectors: root }
+    pub(super) fn empty(root: Cid) -> Maps {
+        Maps {
+            nodes: root,
+            edges: root,
+            tombs: root,
+            conflicts: root,
+            schema: root,
+            vectors: root,
+            unknown: Unknown::default(),
+        }
     }
 }
 
@@ -94,27 +120,33 @@ impl<'a> Merge<'a> {
         }
         let common = match base {
             Some(base) => self.maps(base)?,
-            None => self.common(parents)?,
+            None => self.common(&parents[..1], parents[1])?,
         };
-        let maps = self.maps_of_merge(&common, &self.maps(parents[0])?, &self.maps(parents[1])?)?;
+        let sides = [self.maps(parents[0])?, self.maps(parents[1])?];
+        let maps = self.states(Three { base: &common, left: &sides[0], right: &sides[1] })?;
         let commit = self.commit(parents, maps)?;
         self.made.borrow_mut().insert((base, parents), commit);
         Ok(commit)
+    }
+
+    pub(super) fn staged(&self) -> &Staged {
+        self.staged
     }
 
     fn blocks(&self) -> &dyn BlockRead {
         &**self.staged
     }
 
-    fn maps(&self, commit: CommitId) -> Result<Maps, RepoError> {
+    pub(super) fn maps(&self, commit: CommitId) -> Result<Maps, RepoError> {
         read(self.blocks(), commit.cid()).map(|commit: Commit| Maps::of(&commit))
     }
 
-    /// The state that two commits have in common: that of their best common ancestor, or, of several, their merge.
-    fn common(&self, of: [CommitId; 2]) -> Result<Maps, RepoError> {
-        let bases = dag::merge_bases(self.blocks(), &of[..1], &of[1..])?;
+    /// The state that commits have in common with another: that of their best common ancestor, or, of several, the merge
+    /// of these. Histories that never met have nothing in common.
+    pub(super) fn common(&self, ours: &[CommitId], theirs: CommitId) -> Result<Maps, RepoError> {
+        let bases = dag::merge_bases(self.blocks(), ours, &[theirs])?;
         let Some((first, others)) = bases.split_first() else {
-            return Ok(Maps::empty(*self.trees.build_empty(&mut Arc::clone(self.staged))?.root()));
+            return Ok(Maps::empty(self.empty()?));
         };
         let mut merged = *first;
         for next in others {
@@ -146,7 +178,7 @@ impl<'a> Merge<'a> {
             conflicts: maps.conflicts,
             schema: maps.schema,
             vectors: maps.vectors,
-            unknown: Unknown::default(),
+            unknown: maps.unknown,
         };
         let block = commit.to_block()?;
         let id = CommitId::new(*block.cid());
@@ -154,249 +186,150 @@ impl<'a> Merge<'a> {
         Ok(id)
     }
 
-    fn maps_of_merge(&self, base: &Maps, left: &Maps, right: &Maps) -> Result<Maps, RepoError> {
-        // Conflicts by their key in the map of conflicts; `None` where a conflict was settled.
-        let mut conflicts: BTreeMap<Vec<u8>, Option<Cid>> = BTreeMap::new();
-        let nodes = self.entities::<Node>(
-            [base.nodes, left.nodes, right.nodes],
-            |id| ConflictKey::Node(NodeId::from_bytes(id)),
-            &mut conflicts,
-        )?;
-        let edges = self.entities::<Edge>(
-            [base.edges, left.edges, right.edges],
-            |id| ConflictKey::Edge(EdgeId::from_bytes(id)),
-            &mut conflicts,
-        )?;
-        let nodes = self.keep_ends(base, left, right, &nodes, &edges, &mut conflicts)?;
+    /// Merges two states that started from a third.
+    pub(super) fn states(&self, of: Three<&Maps>) -> Result<Maps, RepoError> {
+        let mut conflicts = Conflicts::new();
+        // First, because it says how the rest merges.
+        let schema = self.schema(of.map(|maps| maps.schema), &mut conflicts)?;
+        let types = Types::of_schema(self.tree(schema), self.blocks());
+        let node = |id| ConflictKey::Node(NodeId::from_bytes(id));
+        let nodes = self.entities::<Node>(of.map(|maps| maps.nodes), node, &types, &mut conflicts)?;
+        let edge = |id| ConflictKey::Edge(EdgeId::from_bytes(id));
+        let edges = self.entities::<Edge>(of.map(|maps| maps.edges), edge, &types, &mut conflicts)?;
+        let nodes = self.keep_needed(&of, nodes, &edges, &mut conflicts)?;
+        let vectors = self.vectors(&of, &nodes, &mut conflicts)?;
         Ok(Maps {
             nodes: *nodes.root(),
             edges: *edges.root(),
-            tombs: self.union([base.tombs, left.tombs, right.tombs])?,
-            conflicts: self.conflicts([base.conflicts, left.conflicts, right.conflicts], conflicts)?,
-            schema: self.unmergeable([base.schema, left.schema, right.schema], "merging of schemas")?,
-            vectors: self.unmergeable([base.vectors, left.vectors, right.vectors], "merging of vectors")?,
+            tombs: self.union(of.map(|maps| maps.tombs))?,
+            conflicts: self.conflicts(of.map(|maps| maps.conflicts), conflicts)?,
+            schema,
+            vectors,
+            unknown: fields::unknown(&of.base.unknown, &of.left.unknown, &of.right.unknown),
         })
+    }
+
+    /// Returns a state with something else at one key.
+    pub(super) fn with(&self, maps: &Maps, key: &ConflictKey, decided: Decided) -> Result<Maps, RepoError> {
+        let mut maps = maps.clone();
+        let put = |root: Cid, key: &[u8], cid: Option<Cid>| -> Result<Cid, RepoError> {
+            let edit = Edit { key: Bytes::copy_from_slice(key), value: cid.map(|cid| link_value(&cid)) };
+            Ok(*self.tree(root).mutate([edit], &mut self.sink())?.root())
+        };
+        match key {
+            ConflictKey::Node(id) => maps.nodes = put(maps.nodes, id.as_bytes(), decided.cid())?,
+            ConflictKey::Edge(id) => maps.edges = put(maps.edges, id.as_bytes(), decided.cid())?,
+            ConflictKey::Schema(key) => maps.schema = put(maps.schema, &key.to_key(), decided.cid())?,
+            ConflictKey::Vector { model, node } => {
+                let value = self.tree(maps.vectors).get(model.as_bytes())?;
+                let map = value.map_or_else(|| self.empty(), |value| link_of(&maps.vectors, &value))?;
+                let map = put(map, node.as_bytes(), decided.cid())?;
+                let map = Some(map).filter(|map| self.empty().is_ok_and(|empty| *map != empty));
+                maps.vectors = put(maps.vectors, model.as_bytes(), map)?;
+            }
+        }
+        maps.conflicts = put(maps.conflicts, &key.to_key(), decided.conflict())?;
+        Ok(maps)
     }
 
     fn tree(&self, root: Cid) -> Tree {
         self.trees.tree(root)
     }
 
-    fn entities<T: Object + Fields>(
+    fn sink(&self) -> Arc<Staged> {
+        Arc::clone(self.staged)
+    }
+
+    fn empty(&self) -> Result<Cid, RepoError> {
+        Ok(*self.trees.build_empty(&mut self.sink())?.root())
+    }
+
+    /// Returns where a map of nodes links to at `node`.
+    fn at(&self, root: Cid, node: NodeId) -> Result<Option<Cid>, RepoError> {
+        let value = self.tree(root).get(node.as_bytes())?;
+        value.map(|value| link_of(&root, &value)).transpose()
+    }
+
+    /// Merges maps of links. `decide` says what becomes of a key that both sides changed.
+    fn merge_maps(
         &self,
-        [base, left, right]: [Cid; 3],
+        of: Three<Cid>,
+        mut decide: impl FnMut(&[u8], Three<Option<Cid>>) -> Result<Option<Cid>, RepoError>,
+    ) -> Result<Tree, RepoError> {
+        let resolve = |dispute: Dispute| -> Result<Option<Bytes>, RepoError> {
+            let link = |value: &Option<Bytes>, root: &Cid| -> Result<Option<Cid>, RepoError> {
+                value.as_ref().map(|value| link_of(root, value)).transpose()
+            };
+            let found = Three {
+                base: link(&dispute.base, &of.base)?,
+                left: link(&dispute.left, &of.left)?,
+                right: link(&dispute.right, &of.right)?,
+            };
+            Ok(decide(&dispute.key, found)?.map(|cid| link_value(&cid)))
+        };
+        let (base, right) = (self.tree(of.base), self.tree(of.right));
+        self.tree(of.left).merge::<RepoError>(&base, &right, resolve, &mut self.sink())
+    }
+
+    fn entities<T: Fields>(
+        &self,
+        of: Three<Cid>,
         key: impl Fn([u8; 16]) -> ConflictKey,
-        conflicts: &mut BTreeMap<Vec<u8>, Option<Cid>>,
+        types: &Types<'_>,
+        conflicts: &mut Conflicts,
     ) -> Result<Tree, RepoError> {
-        let decide = |dispute: Dispute| {
-            let id = <[u8; 16]>::try_from(&*dispute.key).map_err(|_| super::error::damaged_key())?;
-            let side = |value: &Option<Bytes>, root: &Cid| -> Result<Terms, RepoError> {
-                let cid = value.as_ref().map(|value| entity::link(root, value)).transpose()?;
-                Terms::read(self.blocks(), cid)
+        self.merge_maps(of, |id, found| {
+            let key = key(id.try_into().map_err(|_| damaged_key())?);
+            let decided = self.decide::<T>(found, types)?;
+            conflicts.insert(key.to_key(), decided.conflict());
+            Ok(decided.cid())
+        })
+    }
+
+    fn schema(&self, of: Three<Cid>, conflicts: &mut Conflicts) -> Result<Cid, RepoError> {
+        let types = Types::none();
+        let merged = self.merge_maps(of, |key, found| {
+            let key = SchemaKey::from_key(key).ok_or_else(damaged_key)?;
+            let decided = match key {
+                SchemaKey::Property(_) => self.decide::<Property>(found, &types)?,
+                SchemaKey::Model(_) => self.decide::<Model>(found, &types)?,
             };
-            let from = side(&dispute.base, &base)?;
-            let to = [side(&dispute.left, &left)?, side(&dispute.right, &right)?];
-            let decided = match (Terms::sum(&to[0], &from, &to[1]), &dispute.base) {
-                (Some(terms), _) => self.decide::<T>(terms)?,
-                (None, Some(conflict)) => {
-                    self.settled_twice::<T>(entity::link(&base, conflict)?, &from, to)?
-                }
-                (None, None) => unreachable!("absence is no conflict"),
-            };
-            let conflict = key(id).to_key();
-            Ok(match decided {
-                Decided::One(cid) => {
-                    conflicts.insert(conflict, None);
-                    cid.map(|cid| link_value(&cid))
-                }
-                Decided::Conflict(cid) => {
-                    conflicts.insert(conflict, Some(cid));
-                    Some(link_value(&cid))
-                }
-            })
-        };
-        let (base, right) = (self.tree(base), self.tree(right));
-        self.tree(left).merge::<RepoError>(&base, &right, decide, &mut Arc::clone(self.staged))
+            conflicts.insert(ConflictKey::Schema(key).to_key(), decided.conflict());
+            Ok(decided.cid())
+        })?;
+        Ok(*merged.root())
     }
 
-    /// Makes one version of the terms, field by field where all sides have the entity; else keeps them.
-    fn decide<T: Object + Fields>(&self, terms: Terms) -> Result<Decided, RepoError> {
-        let conflict = match Conflict::from_terms(terms.adds, terms.removes) {
-            Merged::Resolved(cid) => return Ok(Decided::One(cid)),
-            Merged::Conflict(conflict) => conflict,
-        };
-        // Sides that did the same do not disagree.
-        if let Some((first, others)) = conflict.adds.split_first()
-            && others.iter().all(|other| other == first)
-        {
-            return Ok(Decided::One(*first));
-        }
-        if let Some(block) = self.one_of::<T>(&conflict)? {
-            let cid = *block.cid();
-            self.staged.put(block)?;
-            return Ok(Decided::One(Some(cid)));
-        }
-        let block = conflict.to_block()?;
-        let cid = *block.cid();
-        self.staged.put(block)?;
-        Ok(Decided::Conflict(cid))
+    fn decide<T: Fields>(&self, found: Three<Option<Cid>>, types: &Types<'_>) -> Result<Decided, RepoError> {
+        let read = |cid| Versions::<T>::read(self.blocks(), cid);
+        let (base, left, right) = (read(found.base)?, read(found.left)?, read(found.right)?);
+        versions::merge(Three { base: &base, left: &left, right: &right }, types, self.staged)
     }
 
-    /// What becomes of a conflict that both sides settled, and not alike: what each chose stands against what the
-    /// other chose. They started from what was not in dispute, and, of what was, from something that neither chose.
-    fn settled_twice<T: Object + Fields>(
-        &self,
-        conflict: Cid,
-        from: &Terms,
-        [left, right]: [Terms; 2],
-    ) -> Result<Decided, RepoError> {
-        let adds = [left.adds, right.adds].concat();
-        let mut removes = [left.removes, right.removes].concat();
-        if removes.is_empty() && adds.iter().all(|add| from.adds.contains(add)) {
-            return Ok(Decided::Conflict(conflict)); // each chose one of its sides
-        }
-        let sides = versions::present::<T>(self.blocks(), &adds)?;
-        let start = versions::merged::<T>(self.blocks(), from, &sides)?.version.to_block()?;
-        let made = Some(*start.cid());
-        self.staged.put(start)?;
-        // A side that kept what the other removed must not pass for unchanged.
-        let is_removed = adds.contains(&None);
-        let versions = from.removes.iter().chain(&from.adds).copied().filter(Option::is_some);
-        let mut starts = std::iter::once(made).chain(versions);
-        removes.push(starts.find(|start| !is_removed || !adds.contains(start)).unwrap_or(made));
-        self.decide::<T>(Terms { adds, removes })
-    }
-
-    fn one_of<T: Object + Fields>(&self, conflict: &Conflict) -> Result<Option<Block>, RepoError> {
-        if conflict.adds.contains(&None) {
-            return Ok(None);
-        }
-        let terms = Terms { adds: conflict.adds.clone(), removes: conflict.removes.clone() };
-        let merged = versions::merged::<T>(self.blocks(), &terms, &[])?;
-        if !merged.disputed.is_empty() {
-            return Ok(None);
-        }
-        // What grew over the limit by merging is in conflict as a whole.
-        Ok(merged.version.to_block().ok())
-    }
-
-    /// An edge needs its ends. Where a node went on one side while the other side made or changed an edge at it, the
-    /// node stays, in conflict. Edges that nobody touched went with it, in the commit that removed it.
-    fn keep_ends(
-        &self,
-        base: &Maps,
-        left: &Maps,
-        right: &Maps,
-        nodes: &Tree,
-        edges: &Tree,
-        conflicts: &mut BTreeMap<Vec<u8>, Option<Cid>>,
-    ) -> Result<Tree, RepoError> {
-        let mut gone: BTreeMap<NodeId, Cid> = BTreeMap::new();
-        for change in self.tree(base.nodes).diff(nodes, KeyRange::ALL, Order::Ascending) {
-            let change = change?;
-            if let (Some(before), None) = (&change.before, &change.after) {
-                gone.insert(node_id(&change.key)?, entity::link(&base.nodes, before)?);
-            }
-        }
-        let mut needed = BTreeMap::new();
-        for side in [left, right] {
-            for node in self.ends_of_changed_edges(base, side, edges)? {
-                if let Some(before) = gone.get(&node) {
-                    needed.insert(node, self.kept_for_an_edge(node, *before, left, right)?);
-                }
-            }
-        }
-        let edits = needed.iter().map(|(node, conflict)| Edit {
-            key: Bytes::copy_from_slice(node.as_bytes()),
-            value: Some(link_value(conflict)),
-        });
-        let nodes = nodes.mutate(edits, &mut Arc::clone(self.staged))?;
-        conflicts.extend(needed.into_iter().map(|(node, cid)| (ConflictKey::Node(node).to_key(), Some(cid))));
-        Ok(nodes)
-    }
-
-    /// Returns the ends of those edges of the result that a side made or changed.
-    fn ends_of_changed_edges(
-        &self,
-        base: &Maps,
-        side: &Maps,
-        edges: &Tree,
-    ) -> Result<BTreeSet<NodeId>, RepoError> {
-        let mut ends = BTreeSet::new();
-        for change in self.tree(base.edges).diff(&self.tree(side.edges), KeyRange::ALL, Order::Ascending) {
-            let Some(after) = edges.get(&change?.key)? else { continue };
-            let cid = entity::link(edges.root(), &after)?;
-            for edge in versions::sides::<Edge>(self.blocks(), &self.blocks().require(&cid)?)? {
-                ends.extend([edge.src, edge.dst]);
-            }
-        }
-        Ok(ends)
-    }
-
-    /// The node as the side has it that did not remove it, in conflict with its absence.
-    fn kept_for_an_edge(
-        &self,
-        node: NodeId,
-        before: Cid,
-        left: &Maps,
-        right: &Maps,
-    ) -> Result<Cid, RepoError> {
-        let at = |root: Cid| -> Result<Option<Cid>, RepoError> {
-            let value = self.tree(root).get(node.as_bytes())?;
-            value.map(|value| entity::link(&root, &value)).transpose()
-        };
-        // Both removed it, and an edge was made at it all the same: it comes back as it was.
-        let kept = at(left.nodes)?.or(at(right.nodes)?).unwrap_or(before);
-        let Terms { mut adds, mut removes } = Terms::read(self.blocks(), Some(kept))?;
-        if adds.contains(&None) {
-            return Ok(kept); // somebody's removal is among its sides already
-        }
-        let removed = Terms::read(self.blocks(), Some(before))?;
-        adds.push(None);
-        removes.push(removed.removes.into_iter().chain(removed.adds).flatten().next());
-        let block = Conflict::because(Why::Edge, adds, removes).to_block()?;
-        let cid = *block.cid();
-        self.staged.put(block)?;
-        Ok(cid)
-    }
-
-    fn union(&self, [base, left, right]: [Cid; 3]) -> Result<Cid, RepoError> {
+    fn union(&self, of: Three<Cid>) -> Result<Cid, RepoError> {
         let either = |dispute: Dispute| Ok::<_, RepoError>(dispute.left.or(dispute.right));
-        let (base, right) = (self.tree(base), self.tree(right));
-        Ok(*self.tree(left).merge(&base, &right, either, &mut Arc::clone(self.staged))?.root())
+        let (base, right) = (self.tree(of.base), self.tree(of.right));
+        Ok(*self.tree(of.left).merge(&base, &right, either, &mut self.sink())?.root())
     }
 
-    fn conflicts(
-        &self,
-        [base, left, right]: [Cid; 3],
-        decided: BTreeMap<Vec<u8>, Option<Cid>>,
-    ) -> Result<Cid, RepoError> {
+    fn conflicts(&self, of: Three<Cid>, decided: Conflicts) -> Result<Cid, RepoError> {
         // Keys that both sides changed are among the decided ones: what is said here of them is said again below.
         let either = |dispute: Dispute| Ok::<_, RepoError>(dispute.left);
-        let (base, right) = (self.tree(base), self.tree(right));
-        let merged = self.tree(left).merge(&base, &right, either, &mut Arc::clone(self.staged))?;
+        let (base, right) = (self.tree(of.base), self.tree(of.right));
+        let merged = self.tree(of.left).merge(&base, &right, either, &mut self.sink())?;
         let edits = decided
             .into_iter()
             .map(|(key, conflict)| Edit { key: key.into(), value: conflict.map(|cid| link_value(&cid)) });
-        Ok(*merged.mutate(edits, &mut Arc::clone(self.staged))?.root())
-    }
-
-    fn unmergeable(&self, [base, left, right]: [Cid; 3], what: &str) -> Result<Cid, RepoError> {
-        match () {
-            () if left == right || right == base => Ok(left),
-            () if left == base => Ok(right),
-            () => Err(RepoError::Newer { needs: what.to_owned() }),
-        }
+        Ok(*merged.mutate(edits, &mut self.sink())?.root())
     }
 }
 
-enum Decided {
-    One(Option<Cid>),
-    Conflict(Cid),
+fn link_of(root: &Cid, value: &[u8]) -> Result<Cid, RepoError> {
+    entity::link(root, value)
 }
 
 fn node_id(key: &[u8]) -> Result<NodeId, RepoError> {
-    key.try_into().map(NodeId::from_bytes).map_err(|_| super::error::damaged_key())
+    key.try_into().map(NodeId::from_bytes).map_err(|_| damaged_key())
 }
 
 /// The same for everyone who merges the same commits.

@@ -310,6 +310,7 @@ impl PutBack for Node {
             props: props(&self.props, &made.props, &before.props)?,
             content: content.clone(),
             salt: self.salt,
+            times: self.times.clone(),
             unknown: self.unknown.clone(),
         })
     }

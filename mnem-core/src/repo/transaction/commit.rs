@@ -10,13 +10,14 @@ use crate::block::Block;
 use crate::cid::Cid;
 use crate::id::{CommitId, EntityId, OperationId};
 use crate::key::ConflictKey;
-use crate::object::{Commit, Object, OperationKind, Unknown};
+use crate::object::{Commit, Object, OperationKind};
 use crate::port::{BlockRead, HeadsUpdate, Row, Swap, WriteBatch};
 use crate::repo::dag;
 use crate::repo::entity::Entity;
 use crate::repo::error::RepoError;
 use crate::repo::history;
 use crate::repo::index::{self, Index, KeyEdits};
+use crate::repo::merge::Maps;
 use crate::repo::refs::{NameKind, Target};
 use crate::repo::shared::ATTEMPTS_MAX;
 use crate::repo::snapshot::{At, Snapshot};
@@ -29,13 +30,18 @@ impl Transaction {
     /// without changes, the old one.
     pub fn commit(self, message: &str) -> Result<Snapshot, RepoError> {
         if self.is_empty() {
-            return Ok(self.base);
+            return Ok(self.into_started());
         }
         self.check_unique(&self.base)?;
         let staged = Arc::new(Staged::new(Arc::clone(&self.base.state.blocks)));
-        let (commit_id, commit) = self.stage_commit(message, &staged)?;
+        let (commit_id, commit) = match self.forwarded() {
+            Some(At { id, commit }) => (*id, commit.clone()),
+            None => self.stage_commit(message, &staged)?,
+        };
         let mut rows = self.stage_indexes(&commit, &staged)?;
-        rows.extend(history::record(&self.base.shared, &self.base.state, commit_id, &staged)?);
+        if self.forwarded().is_none() {
+            rows.extend(history::record(&self.base.shared, &self.base.state, commit_id, &staged)?);
+        }
         let operation = self.stage_operation(commit_id, &commit, &staged)?;
         self.publish(operation, &staged, &rows)?;
         let at = Some(Arc::new(At { id: commit_id, commit }));
@@ -47,11 +53,9 @@ impl Transaction {
     /// Writes the new versions, the new maps, and the commit.
     fn stage_commit(&self, message: &str, staged: &Arc<Staged>) -> Result<(CommitId, Commit), RepoError> {
         let shared = &self.base.shared;
-        let parents: Vec<CommitId> = self.base.commit_id().into_iter().collect();
+        let parents = self.parents();
         let place = dag::place(&*self.base.state.blocks, &parents)?;
-        let base = self.base.commit();
-        let empty = shared.empty_root;
-        let root = |of: fn(&Commit) -> Cid| base.map_or(empty, of);
+        let maps = self.stage_maps(staged)?;
         let commit = Commit {
             params: shared.params_cid,
             parents,
@@ -64,18 +68,34 @@ impl Transaction {
             author: None,
             time: shared.time_after(place.latest)?,
             message: message.into(),
-            nodes: self.stage_map(root(|c| c.nodes), &self.nodes, staged)?,
-            edges: self.stage_map(root(|c| c.edges), &self.edges, staged)?,
-            tombs: root(|c| c.tombs),
-            conflicts: self.stage_conflicts(root(|c| c.conflicts), staged)?,
-            schema: self.stage_schema(root(|c| c.schema), staged)?,
-            vectors: self.vectors.stage(&self.base, root(|c| c.vectors), staged)?,
-            unknown: Unknown::default(),
+            nodes: maps.nodes,
+            edges: maps.edges,
+            tombs: maps.tombs,
+            conflicts: maps.conflicts,
+            schema: maps.schema,
+            vectors: maps.vectors,
+            unknown: maps.unknown,
         };
         let block = commit.to_block()?;
         let id = CommitId::new(*block.cid());
         staged.put(block)?;
         Ok((id, commit))
+    }
+
+    /// Writes the new versions and the new maps.
+    pub(super) fn stage_maps(&self, staged: &Arc<Staged>) -> Result<Maps, RepoError> {
+        let base = match self.base.commit() {
+            Some(commit) => Maps::of(commit),
+            None => Maps::empty(self.base.shared.empty_root),
+        };
+        Ok(Maps {
+            nodes: self.stage_map(base.nodes, &self.nodes, staged)?,
+            edges: self.stage_map(base.edges, &self.edges, staged)?,
+            conflicts: self.stage_conflicts(base.conflicts, staged)?,
+            schema: self.stage_schema(base.schema, staged)?,
+            vectors: self.vectors.stage(&self.base, base.vectors, staged)?,
+            ..base
+        })
     }
 
     fn stage_map<E: Entity>(
@@ -129,6 +149,9 @@ impl Transaction {
     }
 
     fn stage_indexes(&self, commit: &Commit, staged: &Arc<Staged>) -> Result<Vec<Row>, RepoError> {
+        if self.forwarded().is_some() {
+            return Ok(Vec::new()); // whoever made the commit has seen to it
+        }
         let Snapshot { shared, state, .. } = &self.base;
         let mut rows = Vec::new();
         for index in Index::kept(&self.schema()?) {
@@ -168,7 +191,9 @@ impl Transaction {
     fn publish(&self, operation: OperationId, staged: &Staged, rows: &[Row]) -> Result<(), RepoError> {
         let state = &self.base.state;
         let shared = &self.base.shared;
-        let blocks: Vec<Block> = state.pending.iter().cloned().chain(staged.blocks()).collect();
+        let made = state.pending.iter().cloned().chain(staged.blocks());
+        let roots = std::iter::once(*operation.cid()).chain(rows.iter().filter_map(index::root_of));
+        let blocks = needed(&made.collect::<Vec<Block>>(), roots)?;
         let mut heads = HeadsUpdate::advance(shared.options.namespace.clone(), &state.heads, operation);
         for _ in 0..ATTEMPTS_MAX {
             if !self.expected.is_empty() || self.expects_unique {
@@ -202,6 +227,22 @@ impl Transaction {
         self.check_unique(&now)?;
         Ok(heads)
     }
+}
+
+/// Leaves out what was made on the way and nothing refers to any more.
+fn needed(made: &[Block], roots: impl Iterator<Item = Cid>) -> Result<Vec<Block>, RepoError> {
+    let mut open: Vec<Cid> = roots.collect();
+    let by_cid: BTreeMap<Cid, &Block> = made.iter().map(|block| (*block.cid(), block)).collect();
+    let mut needed = BTreeSet::new();
+    while let Some(cid) = open.pop() {
+        if let Some(block) = by_cid.get(&cid)
+            && needed.insert(cid)
+        {
+            let links = crate::codec::links(cid.codec(), block.bytes());
+            open.extend(links.map_err(|why| RepoError::Damaged { what: "a block", cid, why })?);
+        }
+    }
+    Ok(made.iter().filter(|block| needed.contains(block.cid())).cloned().collect())
 }
 
 fn mutate(state: &State, root: Cid, edits: Vec<Edit>, staged: &Arc<Staged>) -> Result<Tree, RepoError> {

@@ -2,7 +2,13 @@
 
 mod bulk;
 mod commit;
+mod merge;
+mod resolve;
+mod types;
 mod upsert;
+
+pub use merge::{FastForward, MergeReport};
+pub use resolve::{Conflict, Resolve};
 
 use std::collections::BTreeMap;
 
@@ -30,6 +36,10 @@ pub struct Transaction {
     /// The schema as it is to be, if it was changed.
     pub(super) schema: Option<SchemaChange>,
     pub(super) vectors: VectorChanges,
+    /// What was merged: then `base` is the state that this made, and edits are edits of that.
+    merging: Option<merge::Merging>,
+    /// The part of counters that is this transaction's own, once it counts.
+    part: Option<String>,
 }
 
 /// What was touched, by id.
@@ -69,15 +79,17 @@ impl Transaction {
             expects_unique: false,
             schema: None,
             vectors: VectorChanges::default(),
+            merging: None,
+            part: None,
         }
     }
 
     /// Returns the state that this started from.
     pub fn base(&self) -> &Snapshot {
-        &self.base
+        self.merging.as_ref().map_or(&self.base, merge::Merging::started)
     }
 
-    /// Returns what edits are edits of.
+    /// Returns what edits are edits of: the state that this started from, with what was merged since.
     pub(super) const fn merged_base(&self) -> &Snapshot {
         &self.base
     }
@@ -85,7 +97,8 @@ impl Transaction {
     /// Says whether anything would be committed.
     pub fn is_empty(&self) -> bool {
         let is_schema_changed = self.schema.as_ref().is_some_and(|schema| !schema.entries().is_empty());
-        !is_schema_changed
+        !self.is_merge_of_anything()
+            && !is_schema_changed
             && self.vectors.is_none()
             && self.nodes.values().all(Change::is_none)
             && self.edges.values().all(Change::is_none)
@@ -152,7 +165,12 @@ impl Transaction {
         if self.get(id)?.is_some() {
             return Err(RepoError::Taken { id: id.into() });
         }
-        self.schema()?.check::<E>(&version, &[])?;
+        let schema = self.schema()?;
+        schema.check::<E>(&version, &[])?;
+        let mut version = version;
+        for name in E::props(&version).iter().map(|(name, _)| name.to_owned()).collect::<Vec<_>>() {
+            self.stamp::<E>(&schema, &name, &mut version)?;
+        }
         self.touch(id)?.after = vec![version];
         Ok(())
     }
@@ -174,14 +192,13 @@ impl Transaction {
     pub fn set<E: Entity>(&mut self, id: E, name: &str, value: impl Into<Value>) -> Result<(), RepoError> {
         let value = value.into();
         self.schema()?.check_value(name, &value)?;
-        let version = self.edit(id)?;
-        E::props_mut(version).set(name, value)?;
+        self.put(id, name, Some(value))?;
         Ok(())
     }
 
     /// Removes a property and returns what it was.
     pub fn unset<E: Entity>(&mut self, id: E, name: &str) -> Result<Option<Value>, RepoError> {
-        Ok(E::props_mut(self.edit(id)?).unset(name))
+        self.put(id, name, None)
     }
 
     /// Replaces the labels of a node.
@@ -202,22 +219,10 @@ impl Transaction {
         Ok(())
     }
 
-    /// Settles a conflict: the node or edge is to be this version, whatever the sides say.
-    pub fn resolve<E: Entity>(&mut self, id: E, version: E::Object) -> Result<(), RepoError> {
-        if E::id(&version) != id {
-            return Err(RepoError::OtherId { id: id.into(), found: E::id(&version).into() });
-        }
-        self.require(id)?;
-        E::check(&version, self)?;
-        self.schema()?.check::<E>(&version, &self.base.sides(id)?)?;
-        self.touch(id)?.after = vec![version];
-        Ok(())
-    }
-
     /// Refuses the commit if the node or edge is not at this version, or, with `None`, if it is there.
     pub fn expect<E: Entity>(&mut self, id: E, version: impl Into<Option<Cid>>) -> Result<(), RepoError> {
         let expected = version.into();
-        let found = self.base.version_of(id)?;
+        let found = self.base().version_of(id)?;
         if found != expected {
             return Err(RepoError::Changed { id: id.into(), expected, found });
         }
