@@ -176,6 +176,16 @@ commands! {
     Search(search);
     /// Show the edges of a node
     Neighbors(neighbors);
+    /// Take what changed on another branch
+    Merge(merge);
+    /// List what sides of a merge disagree on
+    Conflicts(conflicts);
+    /// Settle a conflict
+    Resolve(resolve);
+    /// Make the changes of a commit here
+    CherryPick(cherry_pick);
+    /// Take the changes of a commit back
+    Revert(revert);
     /// Take back what you did last
     Undo(undo);
     /// Do again what was undone last

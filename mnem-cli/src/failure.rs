@@ -172,7 +172,13 @@ fn hint(error: &Error) -> Option<String> {
         Error::Repo(RepoError::TimeTooFarAhead { .. }) => {
             "commits follow their parents in time: leave --time out, or name a later one"
         }
-        Error::Repo(RepoError::InConflict { .. }) => "`mnem conflicts` shows what the sides say",
+        Error::Repo(RepoError::InConflict { .. }) => {
+            "`mnem conflicts` shows what the sides say, `mnem resolve` settles it"
+        }
+        Error::Repo(RepoError::NotInConflict { .. } | RepoError::NoSides { .. }) => {
+            "`mnem conflicts` lists what is in conflict, and in which fields"
+        }
+        Error::Repo(RepoError::NeedsMainline { .. }) => "say which parent: --mainline 1",
         Error::Store(StoreError::Fault(fault)) | Error::Repo(RepoError::Store(StoreError::Fault(fault))) => {
             return fault_hint(fault).map(str::to_owned);
         }

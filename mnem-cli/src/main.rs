@@ -19,6 +19,7 @@ mod exit;
 mod failure;
 mod find;
 mod graph;
+mod merging;
 mod output;
 mod place;
 mod progress;

@@ -109,6 +109,8 @@ fn repo_code(error: &RepoError) -> &'static str {
         RepoError::MissingEnd { .. } => "missing-end",
         RepoError::Taken { .. } | RepoError::NameTaken { .. } => "taken",
         RepoError::InConflict { .. } => "in-conflict",
+        RepoError::NotInConflict { .. } | RepoError::NoSides { .. } => "not-in-conflict",
+        RepoError::NeedsMainline { .. } => "needs-mainline",
         RepoError::Changed { .. } | RepoError::NameMoved { .. } => "changed",
         RepoError::BadName { .. } => "bad-name",
         RepoError::TimeTooFarAhead { .. } => "time-too-far-ahead",

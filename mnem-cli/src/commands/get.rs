@@ -2,8 +2,9 @@
 
 use clap::Args;
 use mnem::object::{Content, Edge, Node};
-use mnem::value::Props;
+use mnem::value::{Props, Value};
 use mnem::{RepoError, Snapshot};
+use mnem_core::repo::{Conflict, Disputed};
 use serde_json::json;
 
 use crate::args::At;
@@ -11,6 +12,7 @@ use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::find::{self, Found};
+use crate::merging::{disputed_to_json, sides};
 use crate::output::{Fields, Paint, Record, Text};
 use crate::report;
 use crate::values::to_json;
@@ -46,17 +48,28 @@ impl Get {
 pub(crate) struct Entity {
     title: String,
     found: Found,
-    /// Fields that the sides of a merge disagree on; `None` without a conflict.
-    disputed: Option<Vec<String>>,
+    conflict: Option<Conflict>,
 }
 
 impl Entity {
     pub(crate) fn read(now: &Snapshot, found: Found) -> Result<Entity, RepoError> {
-        let (title, disputed) = match &found {
-            Found::Node(node) => (find::title(node), now.conflict(node.id)?),
-            Found::Edge(edge) => (find::edge_title(now, edge)?, now.conflict(edge.id)?),
+        let (title, conflict) = match &found {
+            Found::Node(node) => (find::title(node), now.conflict_at(node.id)?),
+            Found::Edge(edge) => (find::edge_title(now, edge)?, now.conflict_at(edge.id)?),
         };
-        Ok(Entity { title, found, disputed })
+        Ok(Entity { title, found, conflict })
+    }
+
+    fn disputed(&self) -> impl Iterator<Item = &Disputed> {
+        self.conflict.iter().flat_map(|conflict| &conflict.fields)
+    }
+
+    /// Tells a property: of one in dispute, what the sides say.
+    fn told(&self, name: &str, value: &Value) -> String {
+        match self.disputed().find(|disputed| disputed.field == name) {
+            Some(disputed) => format!("{name} {}", sides(disputed)),
+            None => format!("{name} {value}"),
+        }
     }
 
     const fn props(&self) -> &Props {
@@ -81,8 +94,8 @@ impl Record for Entity {
             Found::Edge(edge) => edge_fields(edge, fields),
         }
         fields.insert("title".into(), json!(self.title));
-        if let Some(disputed) = &self.disputed {
-            fields.insert("conflict".into(), json!(disputed));
+        if let Some(conflict) = &self.conflict {
+            fields.insert("conflict".into(), conflict.fields.iter().map(disputed_to_json).collect());
         }
     }
 
@@ -95,8 +108,10 @@ impl Record for Entity {
         if !self.title.ends_with(&id) {
             text.plain("  ").painted(Paint::Dim, &id);
         }
-        let mut told: Vec<String> =
-            self.props().iter().map(|(name, value)| format!("{name} {value}")).collect();
+        let mut told: Vec<String> = self.props().iter().map(|(name, value)| self.told(name, value)).collect();
+        // What the shown side lacks, another may have.
+        let absent = self.disputed().filter(|disputed| self.props().value(&disputed.field).is_none());
+        told.extend(absent.map(|disputed| format!("{} {}", disputed.field, sides(disputed))));
         if let Found::Node(node) = &self.found {
             if node.labels.len() > 1 {
                 told.insert(0, format!("labels {}", node.labels.join(" ")));
@@ -111,8 +126,8 @@ impl Record for Entity {
             text.plain("  ").plain(&told.join(", "));
         }
         text.end();
-        if let Some(disputed) = &self.disputed {
-            text.painted(Paint::Bad, "!").plain(" in conflict: ").plain(&disputed.join(", ")).end();
+        if self.conflict.as_ref().is_some_and(|conflict| conflict.is_removed) {
+            text.painted(Paint::Bad, "!").plain(" removed on one side, needed or changed on another").end();
         }
     }
 }

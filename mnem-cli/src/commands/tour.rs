@@ -55,24 +55,28 @@ const STEPS: &[Step] = &[
         shows: &["born 1815 -> 1816, died 1852", "born 1815 -> 1814"],
     },
     Step {
+        title: "Merge. What does not clash is taken; what does is kept as a conflict.",
+        commands: &[
+            "mnem merge letters --time 2026-10-07",
+            "mnem resolve Person/Ada born=1815 --time 2026-10-08",
+            "mnem log",
+        ],
+        shows: &["! Person/Ada  born", "resolve Person/Ada", "├─╯"],
+    },
+    Step {
         title: "Travel, by name and by date.",
         commands: &[
-            "mnem get Person/Ada",
+            "mnem get Person/Ada --at main~1",
             "mnem get Person/Ada --at letters",
             "mnem get Person/Ada --at '*2026-10-04'",
-            "mnem diff '*2026-10-04' letters",
+            "mnem diff '*2026-10-04' main",
         ],
-        shows: &[
-            "born 1814",
-            "born 1816",
-            "born 1815, name Ada",
-            "~ Person/Ada  born 1815 -> 1816, died 1852",
-        ],
+        shows: &[" or ", "born 1816", "born 1815, name Ada", "~ Person/Ada  died 1852"],
     },
     Step {
         title: "One fact's life.",
         commands: &["mnem history Person/Ada born", "mnem blame Person/Ada"],
-        shows: &["2026-10-06", "2026-10-01", "born"],
+        shows: &["2026-10-08", "2026-10-05", "2026-10-01", "died"],
     },
     Step {
         title: "Search, now and then. Words are found, not meaning.",
@@ -81,7 +85,7 @@ const STEPS: &[Step] = &[
             "mnem set Machine/Engine does='composes elaborate music' --time 2026-10-10",
             "mnem search elaborate music",
             "mnem search algebra --at '*2026-10-09'",
-            "mnem query Person 'born<1815' --count",
+            "mnem query Person 'born>1800' --count",
         ],
         shows: &["Machine/Engine  composes elaborate music", "Machine/Engine  weaves algebra", "1\n"],
     },
