@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 
 use super::entity::Entity;
 use super::error::RepoError;
+use super::merge::versions;
 use super::options::Actor;
 use super::schema::SchemaChange;
 use super::snapshot::Snapshot;
@@ -21,6 +22,7 @@ use super::vectors::VectorChanges;
 use crate::cid::Cid;
 use crate::id::{EdgeId, EntityId, NodeId};
 use crate::object::{Edge, EdgeType, IntoLabels, Node};
+use crate::port::BlockReadExt;
 use crate::value::{IntoProps, Value};
 
 /// Changes to one branch. Reads see them; nothing is written before [`commit`](Self::commit), and dropping it leaves
@@ -256,17 +258,33 @@ impl Transaction {
 
     fn touch<E: Entity>(&mut self, id: E) -> Result<&mut Change<E::Object>, RepoError> {
         if !E::changes(self).contains_key(&id) {
-            let before = self.base.sides(id)?;
-            let was_in_conflict = self.base.conflict(id)?.is_some();
-            let after = self.base.get(id)?.into_iter().collect();
-            E::changes_mut(self).insert(id, Change { before, after, was_in_conflict });
+            let change = self.untouched(id)?;
+            E::changes_mut(self).insert(id, change);
         }
         Ok(E::changes_mut(self).get_mut(&id).expect("was there, or was inserted just now"))
     }
 
+    /// Reads what a change starts from, with one look at the map and one at the version.
+    fn untouched<E: Entity>(&self, id: E) -> Result<Change<E::Object>, RepoError> {
+        let Some(cid) = self.base.version_of(id)? else {
+            return Ok(Change { before: Vec::new(), after: Vec::new(), was_in_conflict: false });
+        };
+        let blocks = &*self.base.state.blocks;
+        let block = blocks.require(&cid)?;
+        let before = versions::sides(blocks, &block)?;
+        let was_in_conflict = versions::conflict(&block)?.is_some();
+        let after =
+            if was_in_conflict { vec![versions::shown_version(blocks, &block)?] } else { before.clone() };
+        Ok(Change { before, after, was_in_conflict })
+    }
+
     fn edit<E: Entity>(&mut self, id: E) -> Result<&mut E::Object, RepoError> {
-        if self.base.conflict(id)?.is_some() && !E::changes(self).contains_key(&id) {
-            return Err(RepoError::InConflict { id: id.into() });
+        if !E::changes(self).contains_key(&id) {
+            let change = self.untouched(id)?;
+            if change.was_in_conflict {
+                return Err(RepoError::InConflict { id: id.into() });
+            }
+            E::changes_mut(self).insert(id, change);
         }
         self.touch(id)?.after.first_mut().ok_or(RepoError::NoSuchEntity { id: id.into() })
     }
