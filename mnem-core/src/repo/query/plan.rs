@@ -323,7 +323,8 @@ mod tests {
     #[test]
     fn only_single_questions_are_negated() {
         let (a, b, c) = (label("a"), label("b"), prop("c").absent());
-        let nested = !(!(a.clone().and(b.clone())).or(!c.clone().or(!a.clone())));
+        let not_both = !(a.clone().and(b.clone()));
+        let nested = !(not_both.or((!c.clone()).or(!a.clone())));
         let expected = a.clone().and(b).and(c).and(!(!a));
         assert_eq!(normal(&nested, true), expected);
         assert_eq!(normal(&!Predicate::anything(), true), Predicate::nothing());
