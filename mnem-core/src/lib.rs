@@ -11,6 +11,7 @@
 //! * [`object`]: what lies in a block: nodes, edges, commits, operations, views.
 //! * [`port`]: the traits that a backend implements. Each promise has a number, and a test of that number in the
 //!   conformance suite.
+//! * [`progress`]: how long work says where it stands, and is stopped.
 //! * [`tree`]: ordered maps cut into blocks, equal in root wherever they are equal in content. [`Staged`] holds the
 //!   blocks of a transaction.
 //!
@@ -28,6 +29,7 @@ pub mod key;
 pub mod memory;
 pub mod object;
 pub mod port;
+pub mod progress;
 pub mod repo;
 mod staged;
 pub mod tree;

@@ -19,7 +19,7 @@ use mnem_core::port::{
 };
 use mnem_core::{Block, Cid, OperationId};
 
-use crate::progress::{Listener, Progress};
+use mnem_core::progress::{Listener, Progress};
 
 /// How many blocks are read and put at once. Those that mnem makes have at most 1 MiB.
 const PIECE_BLOCKS_MAX: usize = 32;
@@ -63,7 +63,7 @@ pub fn copy(src: &dyn Store, dst: &dyn Store, listener: &mut Listener<'_>) -> Re
     copy_blocks(&*snapshot, dst, &lease, &mut copied, listener)?;
     let total = Some(heads.len() as u64);
     for (namespace, ids) in heads {
-        tell(listener, &Progress { step: "heads", done: copied.namespaces, total })?;
+        tell(listener, &Progress::new("heads", copied.namespaces, total))?;
         move_heads(&*snapshot, dst, &lease, &namespace, &ids)?;
         copied.namespaces += 1;
     }
@@ -95,7 +95,7 @@ fn copy_blocks(
             copied.written_bytes += block.bytes().len() as u64;
         }
         copied.blocks += blocks.len() as u64;
-        tell(listener, &Progress { step: "blocks", done: copied.blocks, total: None })?;
+        tell(listener, &Progress::new("blocks", copied.blocks, None))?;
     }
 }
 

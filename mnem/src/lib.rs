@@ -28,7 +28,6 @@
 
 pub mod copy;
 mod error;
-mod progress;
 mod repo;
 pub mod store;
 #[cfg(feature = "testing")]
@@ -37,6 +36,7 @@ mod url;
 
 pub use copy::{Copied, CopyError, copy};
 pub use error::Error;
+pub use mnem_core::progress::{Listener, Progress, quiet};
 pub use mnem_core::props;
 pub use mnem_core::repo::query::{self, Query, QueryError, Walk, edge_type, label, prop};
 pub use mnem_core::repo::{
@@ -54,6 +54,5 @@ pub use mnem_core::{
     Collector, CommitId, EdgeId, EntityId, HashAlgorithm, NodeId, OpHeadsStore, OperationId, RepoId,
     SessionId, SideTable, Store, Time, codec, memory, object, port, tree, value,
 };
-pub use progress::{Listener, Progress, quiet};
 pub use repo::{init, open, open_or_init, system_options};
 pub use url::{BadUrl, StoreUrl};

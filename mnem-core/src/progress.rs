@@ -15,6 +15,13 @@ pub struct Progress {
     pub total: Option<u64>,
 }
 
+impl Progress {
+    /// Says where work stands.
+    pub const fn new(step: &'static str, done: u64, total: Option<u64>) -> Progress {
+        Progress { step, done, total }
+    }
+}
+
 impl fmt::Display for Progress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.total {
