@@ -23,6 +23,7 @@ mod writer;
 pub use error::{DecodeError, EncodeError, Malformed};
 pub use general::{decode, encode};
 pub use reader::{Kind, Reader};
+pub(crate) use walk::known_links;
 pub use walk::{check, links};
 pub use writer::Writer;
 

@@ -22,6 +22,16 @@ pub fn links(codec: Codec, bytes: &[u8]) -> Result<Vec<Cid>, DecodeError> {
     Ok(found)
 }
 
+/// Returns the links of a block that lead to what mnem can keep. Those of others lead to nothing that is in any store.
+pub(crate) fn known_links(bytes: &[u8]) -> Result<Vec<Cid>, DecodeError> {
+    let mut found = Vec::new();
+    whole(bytes, Rules::General, |cid, _| {
+        found.extend(Cid::from_bytes(cid));
+        Ok(())
+    })?;
+    Ok(found)
+}
+
 fn whole<F>(bytes: &[u8], rules: Rules, on_link: F) -> Result<(), DecodeError>
 where
     F: FnMut(&[u8], usize) -> Result<(), DecodeError>,

@@ -29,6 +29,7 @@ mod options;
 mod prefix;
 mod put_back;
 pub mod query;
+pub mod reach;
 mod read;
 mod refs;
 mod resolve;
