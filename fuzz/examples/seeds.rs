@@ -4,7 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use mnem_core::codec::{DEPTH_MAX, Writer};
-use mnem_core::{Cid, CidClass};
+use mnem_core::exchange::CarWriter;
+use mnem_core::{Block, Cid, CidClass, Codec};
 
 /// Encodes what `write` writes.
 fn block(write: impl FnOnce(&mut Writer)) -> Vec<u8> {
@@ -86,11 +87,30 @@ fn nodes() -> Vec<Vec<u8>> {
         .to_vec()
 }
 
+/// Archives of few roots and blocks.
+fn archives() -> Vec<Vec<u8>> {
+    let blocks: Vec<Block> = CidClass::ALL
+        .into_iter()
+        .filter_map(|class| Block::verify(Cid::of_class(class, b"\x63Ada"), &b"\x63Ada"[..]).ok())
+        .chain([Block::new(Codec::Raw, Vec::new()), Block::new(Codec::Raw, vec![7; 200])])
+        .collect();
+    [(0, 0), (1, 1), (2, 6), (6, 0)]
+        .into_iter()
+        .filter_map(|(roots, count)| {
+            let roots: Vec<Cid> = blocks[..roots].iter().map(|block| *block.cid()).collect();
+            let mut car = CarWriter::new(Vec::new(), &roots).ok()?;
+            blocks[..count].iter().try_for_each(|block| car.put(block)).ok()?;
+            car.finish().ok()
+        })
+        .collect()
+}
+
 fn main() -> std::io::Result<()> {
     let texts =
         cids().into_iter().filter_map(|cid| Some(Cid::from_bytes(&cid).ok()?.to_string().into_bytes()));
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
     for (target, seeds) in [
+        ("car", archives()),
         ("cid", cids().into_iter().chain(texts).collect::<Vec<_>>()),
         ("decode", blocks()),
         ("links", blocks()),

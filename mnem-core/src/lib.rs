@@ -6,6 +6,7 @@
 //! * [`value`]: what a property can hold.
 //! * [`collection`]: who may still need a block, for backends that one process owns.
 //! * [`content`]: large content, cut into chunks.
+//! * [`exchange`]: archives, and what goes from one store to another.
 //! * [`key`]: keys of indexes, whose order is the order that is asked for.
 //! * [`memory`]: all ports in memory.
 //! * [`object`]: what lies in a block: nodes, edges, commits, operations, views.
@@ -24,6 +25,7 @@ pub mod codec;
 pub mod collection;
 pub mod content;
 pub mod counting;
+pub mod exchange;
 pub mod id;
 pub mod key;
 pub mod memory;
