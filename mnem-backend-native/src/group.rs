@@ -162,6 +162,19 @@ impl Draft {
     }
 }
 
+/// What is wrong with a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum GroupFault {
+    /// No group begins here.
+    Header,
+    /// A group begins here, but not the one that was asked for.
+    Stale,
+    /// Its payload is not what was written.
+    Payload,
+    /// It is what was written, and cannot be taken apart.
+    Packing,
+}
+
 /// A group as it was read: checked and decompressed.
 #[derive(Debug)]
 pub(crate) struct Group {
@@ -201,6 +214,24 @@ impl Group {
         Some(group)
     }
 
+    /// The same, and if it is not whole, why.
+    pub(crate) fn judge(store: StoreId, locator: &Locator, bytes: &[u8]) -> Result<Group, GroupFault> {
+        let header = bytes.get(..HEADER_BYTES).ok_or(GroupFault::Header)?;
+        let crc = get_u32(header, CRC);
+        if crc != store.checksum(locator.granule, &header[CRC.end..]) {
+            return Err(GroupFault::Header);
+        }
+        if crc != locator.crc {
+            return Err(GroupFault::Stale);
+        }
+        let stored = usize::try_from(get(header, STORED)).map_err(|_| GroupFault::Header)?;
+        let payload = bytes.get(HEADER_BYTES..HEADER_BYTES + stored).ok_or(GroupFault::Header)?;
+        if crc32c::crc32c(payload) != get_u32(header, PAYLOAD_CRC) {
+            return Err(GroupFault::Payload);
+        }
+        Group::decode(store, locator, bytes).ok_or(GroupFault::Packing)
+    }
+
     /// Says whether all of it is what was written. If not, believe only what proves itself.
     pub(crate) fn is_intact(&self) -> bool {
         self.is_intact
@@ -226,6 +257,12 @@ impl Group {
         let data = self.slots * SLOT_BYTES;
         let start = if slot == 0 { 0 } else { self.end(slot - 1) };
         Some(self.raw.slice(data + start..data + self.end(slot)))
+    }
+
+    /// Returns the class of a value: that of a block's CID, or that of rows.
+    pub(crate) fn class(&self, slot: u16) -> Option<u8> {
+        let slot = usize::from(slot);
+        (slot < self.slots).then(|| self.raw[slot * SLOT_BYTES + SLOT_BYTES - 1])
     }
 
     /// Returns how many bytes its values have together.

@@ -8,7 +8,8 @@
 //!
 //! What lies where, from the disk upwards: `page`, `group`, `superblock` (bytes), `wal` (the log), `space` (free pages),
 //! `pool` and `data` (reading), `index` (the tree), `memtable`, `view` (what a reader sees), `plan`, `direct` and `engine`
-//! (writing), `groups`, `checkpoint`, `background` and `compact`, `recovery` and `open`, `ports`.
+//! (writing), `groups`, `checkpoint`, `background` and `compact`, `recovery` and `open`, `ports`. Beside them, on the files of a store that is not
+//! open: `doctor`.
 //!
 //! What it does not do yet: small commits are written twice (log, then pages), groups of rows are not repacked, space comes
 //! back when somebody asks for it, one process at a time has a store open.
@@ -23,6 +24,7 @@ mod checkpoint;
 mod compact;
 mod data;
 mod direct;
+pub mod doctor;
 mod engine;
 #[cfg(test)]
 mod golden;
@@ -30,6 +32,7 @@ mod group;
 mod groups;
 mod health;
 mod index;
+mod json;
 mod keys;
 mod memtable;
 mod metrics;
@@ -49,6 +52,7 @@ mod walk;
 
 pub use bytes::StoreId;
 pub use compact::Compacted;
+pub use doctor::Doctor;
 pub use engine::StorageEngine;
 pub use metrics::StorageMetrics;
 pub use open::KIND;

@@ -25,7 +25,7 @@ use crate::wal::segment::{self, SegmentHeader};
 pub const KIND: &str = "native";
 
 pub(crate) const DATA: &str = "data.nd";
-const MARKER_TEMP: &str = "mnem-store.new";
+pub(crate) const MARKER_TEMP: &str = "mnem-store.new";
 const FIRST_SEGMENT: u32 = 1;
 
 /// Pages of a new store: two superblock slots and the map.
@@ -155,7 +155,7 @@ fn look(vfs: &dyn Vfs, root: &Path) -> Result<Found, OpenError> {
     Ok(Found::Nothing)
 }
 
-fn read_small(vfs: &dyn Vfs, path: &Path, bytes_max: usize) -> Result<Option<Vec<u8>>, Fault> {
+pub(crate) fn read_small(vfs: &dyn Vfs, path: &Path, bytes_max: usize) -> Result<Option<Vec<u8>>, Fault> {
     let file = match vfs.open(path, OpenMode::Read) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         other => other.map_err(|error| fault("open", path, error))?,

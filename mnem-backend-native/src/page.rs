@@ -137,6 +137,14 @@ impl Page {
         Ok(Page { bytes: bytes.into(), header })
     }
 
+    /// Says which page these bytes are, if they are one: by its own word, whatever a parent says.
+    pub(crate) fn identify(store: StoreId, bytes: &[u8]) -> Option<(PageId, u32)> {
+        let crc = get_u32(bytes.get(CRC)?, 0..4);
+        let page = get(bytes.get(..PAGE_HEADER_BYTES)?, SELF);
+        (bytes.len() == PAGE_SIZE && store.checksum(page, &bytes[CRC.end..]) == crc)
+            .then_some((PageId(page), crc))
+    }
+
     /// Returns the header.
     pub const fn header(&self) -> &PageHeader {
         &self.header

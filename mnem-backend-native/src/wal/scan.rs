@@ -77,6 +77,12 @@ pub(crate) fn decide(facts: Facts) -> Decision {
     }
 }
 
+/// What is damaged when a record passes its checksum and cannot be applied.
+pub(crate) const RECORD: &str = "a log record";
+
+/// What is damaged when records are gone that were acknowledged.
+pub(crate) const LOST: &str = "the log (what was acknowledged is missing)";
+
 /// The segments of a log, open.
 pub(crate) struct Segments<'a> {
     pub(crate) dir: &'a Path,
@@ -103,7 +109,7 @@ impl<'a> Segments<'a> {
     }
 
     /// Reads a segment from `offset` to its end, or that of its file.
-    fn read(&self, index: usize, offset: u64) -> Result<Vec<u8>, Fault> {
+    pub(crate) fn read(&self, index: usize, offset: u64) -> Result<Vec<u8>, Fault> {
         let (segment, file) = &self.files[index];
         let path = segment::path(self.dir, segment.number);
         let size = segment.header.map_or(0, |header| header.size).min(segment.bytes);
@@ -154,10 +160,8 @@ pub(crate) fn scan(
         let here = Record::read(segments.store, end.position, rest);
         if let Some(record) = here.filter(|record| is_next(record, &end, nonce)) {
             let raw = record.unpack();
-            raw.and_then(|raw| apply(record.header.lsn, raw)).ok_or_else(|| Fault::Corrupt {
-                what: "a log record",
-                at: segments.place(index, end.position),
-            })?;
+            raw.and_then(|raw| apply(record.header.lsn, raw))
+                .ok_or_else(|| Fault::Corrupt { what: RECORD, at: segments.place(index, end.position) })?;
             nonce = Some((record.header.epoch, record.header.nonce));
             end.chain = record.crc;
             end.epoch = record.header.epoch;
@@ -189,10 +193,7 @@ pub(crate) fn scan(
     match decide(facts) {
         Decision::Apply => unreachable!("what counts was applied"),
         Decision::Stop => Ok(end),
-        Decision::Refuse => Err(Fault::Corrupt {
-            what: "the log (what was acknowledged is missing)",
-            at: segments.place(index, end.position),
-        }),
+        Decision::Refuse => Err(Fault::Corrupt { what: LOST, at: segments.place(index, end.position) }),
     }
 }
 

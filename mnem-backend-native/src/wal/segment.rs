@@ -16,7 +16,7 @@ use crate::bytes::{StoreId, after, get, get_u32, put};
 /// The first block of a segment is its header.
 pub(crate) const SEGMENT_HEADER_BYTES: u64 = BLOCK_BYTES;
 
-const HEADER_BYTES: usize = 64;
+pub(crate) const HEADER_BYTES: usize = 64;
 const MAGIC_WORD: u64 = u64::from_le_bytes(*b"mnemLOG1");
 
 const MAGIC: Range<usize> = 0..8;
@@ -70,6 +70,14 @@ impl SegmentHeader {
             && start.is_multiple_of(BLOCK_BYTES)
             && start.checked_add(size).is_some();
         is_right.then(|| SegmentHeader { start: Lsn(start), size, epoch: get_u32(bytes, EPOCH) })
+    }
+}
+
+impl SegmentHeader {
+    /// Says whose segment this is, if it looks like one: it may be damaged.
+    pub(crate) fn owner(bytes: &[u8]) -> Option<StoreId> {
+        let bytes = bytes.get(..HEADER_BYTES).filter(|bytes| get(bytes, MAGIC) == MAGIC_WORD)?;
+        Some(StoreId(bytes[UUID].try_into().ok()?))
     }
 }
 
