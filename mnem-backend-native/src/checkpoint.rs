@@ -16,14 +16,15 @@ use std::sync::{Arc, Weak};
 use mnem_core::port::Fault;
 
 use crate::bytes::wide;
-use crate::data::DataFile;
+use crate::data::{DataFile, Seen};
 use crate::engine::Inner;
 use crate::group::{GroupKind, LOCATOR_BYTES, Locator};
 use crate::groups::{Groups, Loose};
-use crate::index::{self, Merge, Node, Sink};
+use crate::index::{self, Merge, Node, Sink, Tree};
 use crate::keys::{self, Key};
 use crate::memtable::{Memtable, Value};
 use crate::page::{PAGE_SIZE, PageId};
+use crate::pool::Presence;
 use crate::space::{Counts, PageMap};
 use crate::superblock::{Pointer, Root, SpaceRun, Superblock};
 use crate::view::{Tip, Version, locator};
@@ -106,7 +107,7 @@ fn freeze(inner: &Inner, state: &mut Maintenance, even_if_empty: bool) -> Option
         return None;
     }
     let frozen = Some(old.table.clone());
-    let version = Version { root: old.root, used: old.used.clone(), frozen, table: Arc::default() };
+    let version = Version { frozen, table: Arc::default(), ..Version::clone(old) };
     retire(inner, state, old);
     inner.publish(Tip { lsn: tip.lsn, heads: tip.heads.clone(), version: Arc::new(version) });
     inner.begin_pending();
@@ -145,6 +146,7 @@ struct Made {
     superblock: Superblock,
     used: PageMap,
     lsn: Lsn,
+    takes_out_blocks: bool,
     counts: Option<Counts>,
 }
 
@@ -154,7 +156,7 @@ fn make(inner: &Inner, state: &mut Maintenance, cut: Cut, version: &Version) -> 
     let old = &state.superblock;
     let generation = old.generation + 1;
     let frozen = version.frozen.as_ref().expect("a cut has what was frozen");
-    let batch = collect(data, old.root, frozen)?;
+    let batch = collect(data, &version.index, frozen)?;
     let mut edits = batch.edits;
     let mut groups = Groups::new(data, &inner.space, &inner.options, generation, None);
     for (kind, values) in [(GroupKind::Blocks, batch.blocks), (GroupKind::Rows, batch.rows)] {
@@ -187,7 +189,8 @@ fn make(inner: &Inner, state: &mut Maintenance, cut: Cut, version: &Version) -> 
         root: merged.root,
         space,
     };
-    Ok(Made { superblock, used, lsn: cut.lsn, counts })
+    let takes_out_blocks = edits.iter().any(|(key, value)| value.is_none() && keys::is_block(key));
+    Ok(Made { superblock, used, lsn: cut.lsn, takes_out_blocks, counts })
 }
 
 /// Marks the pages of values that came as used, and those that no value is left in as free. Returns the new counts.
@@ -238,7 +241,11 @@ fn install(inner: &Inner, state: &mut Maintenance, made: Made) {
         let mut writer = inner.writer();
         let tip = inner.tip();
         let table = tip.version.table.clone();
-        let version = Version { root: made.superblock.root, used: used.clone(), frozen: None, table };
+        let old = tip.version.seen.presence;
+        let presence = if made.takes_out_blocks { Presence::begin() } else { old };
+        let seen = Seen { generation: made.superblock.generation, presence };
+        let index = Tree::new(made.superblock.root);
+        let version = Version { index, seen, used: used.clone(), frozen: None, table };
         retire(inner, state, &tip.version);
         let mut previous = PageMap::clone(&tip.version.used);
         inner.space.add_ahead(&mut previous);
@@ -262,7 +269,7 @@ struct Batch {
 }
 
 /// Sorts out what the changes of each key come to.
-fn collect(data: &DataFile, root: Option<Root>, table: &Memtable) -> Result<Batch, Fault> {
+fn collect(data: &DataFile, index: &Tree, table: &Memtable) -> Result<Batch, Fault> {
     let mut batch = Batch::default();
     let (mut blocks, mut rows) = (Vec::new(), Vec::new());
     for (key, entries) in table.all() {
@@ -277,7 +284,7 @@ fn collect(data: &DataFile, root: Option<Root>, table: &Memtable) -> Result<Batc
             continue;
         }
         // A block that was deleted in between takes its new place, wherever the old one was.
-        let is_new = !keys::is_block(&key) || was_deleted || index::get(data, root, &key, |_| ())?.is_none();
+        let is_new = !keys::is_block(&key) || was_deleted || index::get(data, index, &key, |_| ())?.is_none();
         match value {
             Value::Moved(place) => batch.edits.push((key, Some(place.encode().to_vec()))),
             _ if !is_new => {}

@@ -19,11 +19,19 @@ use crate::health::Health;
 use crate::index::{Node, Nodes};
 use crate::metrics::Counters;
 use crate::page::{PAGE_SIZE, Page, PageId};
-use crate::pool::{BufferPool, Frame, FrameKey};
+use crate::pool::{BufferPool, Frame, FrameKey, Presence};
 use crate::superblock::Pointer;
 
 /// Most bytes of a group in the file: header and padding are less than a page.
 const STORED_BYTES_MAX: usize = GROUP_BYTES_MAX + PAGE_SIZE;
+
+/// Which pages a reader sees.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seen {
+    /// The checkpoint that made them.
+    pub(crate) generation: u64,
+    pub(crate) presence: Presence,
+}
 
 /// The data file of an open store.
 pub(crate) struct DataFile {
@@ -69,13 +77,6 @@ impl DataFile {
         })
     }
 
-    fn look_up(&self, key: &FrameKey) -> Option<Frame> {
-        let frame = self.pool.get(key);
-        let counter = if frame.is_some() { &self.counters.pool_hits } else { &self.counters.pool_misses };
-        counter.add(1);
-        frame
-    }
-
     /// Reads the value that a leaf points at. `what` is what messages call it.
     pub(crate) fn value(&self, locator: &Locator, what: &'static str) -> Result<Bytes, Fault> {
         let group = self.group(locator, what)?;
@@ -96,6 +97,26 @@ impl DataFile {
             self.pool.remove(&group_key(locator));
         }
         Err(self.damaged(locator, WHAT))
+    }
+
+    /// Reads a block as [`Self::block`] does, for who may read it again: the second time it gets a frame of its own.
+    pub(crate) fn block_again(&self, locator: &Locator, cid: &Cid, seen: Seen) -> Result<Block, Fault> {
+        let is_again = self.group_in_memory(locator).is_some_and(|group| group.is_proven(locator.slot));
+        let block = self.block(locator, cid)?;
+        if is_again {
+            // Its own copy: a share of the group would keep all of it in memory.
+            let own = block.detached();
+            self.pool.insert(FrameKey::block(seen.presence, cid), Frame::Block(own, seen.generation));
+        }
+        Ok(block)
+    }
+
+    /// Returns a block that has a frame of its own, if it was in the pages of this generation.
+    pub(crate) fn block_in_memory(&self, cid: &Cid, seen: Seen) -> Option<Block> {
+        match self.pool.get(&FrameKey::block(seen.presence, cid)) {
+            Some(Frame::Block(block, since)) if since <= seen.generation && block.cid() == cid => Some(block),
+            _ => None,
+        }
     }
 
     /// Asks the system to fetch the groups at these places, as far as they are not in memory.
@@ -125,13 +146,14 @@ impl DataFile {
 
     fn group(&self, locator: &Locator, what: &'static str) -> Result<Arc<Group>, Fault> {
         let key = group_key(locator);
-        if let Some(Frame::Group(group)) = self.look_up(&key) {
+        if let Some(Frame::Group(group)) = self.pool.get(&key) {
             return Ok(group);
         }
         let range = locator.range();
         let length =
             usize::try_from(range.end - range.start).ok().filter(|length| *length <= STORED_BYTES_MAX);
         let length = length.ok_or_else(|| self.damaged(locator, what))?;
+        self.counters.pool_misses.add(1);
         let bytes = self.read(range.start, length)?;
         let group = Group::decode(self.store, locator, &bytes).ok_or_else(|| self.damaged(locator, what))?;
         let group = Arc::new(group);
@@ -151,11 +173,12 @@ impl Nodes for DataFile {
     fn node(&self, at: Pointer, level: u8) -> Result<Arc<Node>, Fault> {
         let damaged = || self.corrupt("an index page", format_args!("page {}", at.page.0));
         let checked = |node: &Arc<Node>| if node.level() == level { Ok(()) } else { Err(damaged()) };
-        if let Some(Frame::Node(node)) = self.look_up(&node_key(at)) {
+        if let Some(Frame::Node(node)) = self.pool.get(&node_key(at)) {
             checked(&node)?;
             return Ok(node);
         }
         let offset = at.page.offset_bytes().ok_or_else(damaged)?;
+        self.counters.pool_misses.add(1);
         let bytes = self.read(offset, PAGE_SIZE)?;
         let page = Page::open(self.store, at.page, at.crc, bytes).map_err(|_| damaged())?;
         let node = Arc::new(Node::new(page).ok_or_else(damaged)?);

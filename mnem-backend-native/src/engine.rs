@@ -392,7 +392,7 @@ impl StorageEngine {
 
     /// Returns what was done since.
     pub fn metrics(&self) -> StorageMetrics {
-        self.inner.counters.read()
+        self.inner.counters.read(&self.inner.data.pool)
     }
 
     /// Moves everything from the log into the pages, so that the next open has nothing to do.

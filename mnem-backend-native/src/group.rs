@@ -270,6 +270,11 @@ impl Group {
         self.raw.len() - self.slots * SLOT_BYTES
     }
 
+    /// Says whether somebody has read this block here.
+    pub(crate) fn is_proven(&self, slot: u16) -> bool {
+        self.blocks.get(usize::from(slot)).is_some_and(|block| block.get().is_some())
+    }
+
     /// Returns a block, proven by its hash: once, as long as the group stays in memory.
     pub(crate) fn block(&self, slot: u16, cid: &Cid) -> Option<Block> {
         let known = self.blocks.get(usize::from(slot))?;

@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::pool::BufferPool;
+
 /// One number that only grows.
 #[derive(Debug, Default)]
 pub(crate) struct Counter(AtomicU64);
@@ -27,7 +29,6 @@ pub(crate) struct Counters {
     pub(crate) moved_bytes: Counter,
     pub(crate) checkpoints: Counter,
     pub(crate) checkpoint_bytes: Counter,
-    pub(crate) pool_hits: Counter,
     pub(crate) pool_misses: Counter,
     pub(crate) duplicates: Counter,
 }
@@ -51,7 +52,7 @@ pub struct StorageMetrics {
     pub checkpoints: u64,
     /// Bytes that checkpoints wrote to the data file.
     pub checkpoint_bytes: u64,
-    /// Pages and groups that were in memory when they were needed.
+    /// Pages, groups and blocks that were in memory when they were needed.
     pub pool_hits: u64,
     /// Pages and groups that were read from the disk.
     pub pool_misses: u64,
@@ -60,7 +61,7 @@ pub struct StorageMetrics {
 }
 
 impl Counters {
-    pub(crate) fn read(&self) -> StorageMetrics {
+    pub(crate) fn read(&self, pool: &BufferPool) -> StorageMetrics {
         StorageMetrics {
             transactions: self.transactions.get(),
             log_bytes: self.log_bytes.get(),
@@ -70,7 +71,7 @@ impl Counters {
             moved_bytes: self.moved_bytes.get(),
             checkpoints: self.checkpoints.get(),
             checkpoint_bytes: self.checkpoint_bytes.get(),
-            pool_hits: self.pool_hits.get(),
+            pool_hits: pool.hits(),
             pool_misses: self.pool_misses.get(),
             duplicates: self.duplicates.get(),
         }

@@ -1,4 +1,5 @@
-//! The buffer pool: pages and groups that were read, checked and decompressed, in a fixed amount of memory.
+//! The buffer pool: pages and groups that were read, checked and decompressed, in a fixed amount of memory. A block that is
+//! read again gets a frame of its own, by its CID: who finds that needs neither index nor group.
 //!
 //! A frame that was used since the hand last came by gets a second chance (CLOCK); one that only a scan touched gets none.
 //! Frames are shared by counting: what is evicted while somebody reads it stays until the reader is done.
@@ -7,13 +8,17 @@
 //!  K1  What the frames weigh together is at most the capacity; what weighs more than a shard is served uncached.
 //!  K2  A key names content, not a place: its checksum is part of it. So a page that is written anew never meets a frame
 //!      of what was there before.
+//!  K3  The frame of a block says since when it has been in the pages. It serves who sees no older pages, until a
+//!      checkpoint takes out blocks: from then on another [`Presence`] counts.
 //!
 //! Used by: `data`. Threads: any number; a lock is never held across I/O, and one that only reads shares it.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hash, Hasher};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use mnem_core::{Block, Cid};
 
 use crate::group::Group;
 use crate::index::Node;
@@ -23,18 +28,46 @@ const SHARDS_MAX: usize = 64;
 /// A shard is at least this large, so that frames of all usual sizes fit.
 const SHARD_BYTES_MIN: usize = 128 << 10;
 
-/// Where a frame's content lies, and its checksum.
+/// A stretch of checkpoints none of which took out a block: what was in the pages stays there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Presence(u64);
+
+impl Presence {
+    /// Begins one that no other store or moment shares.
+    pub(crate) fn begin() -> Presence {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        Presence(LAST.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// Where a frame's content lies, and its checksum; for a block, the first bytes of its hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FrameKey {
     Node { page: u64, crc: u32 },
     Group { granule: u64, crc: u32 },
+    Block { presence: Presence, hash: u64 },
 }
 
 impl FrameKey {
+    /// Returns the key of a block's frame.
+    pub(crate) fn block(presence: Presence, cid: &Cid) -> FrameKey {
+        let hash = cid.digest().first_chunk().expect("a hash has 32 bytes");
+        FrameKey::Block { presence, hash: u64::from_le_bytes(*hash) }
+    }
+
+    /// Returns what is as good as random in it, and what tells apart those that share that.
+    fn parts(&self) -> (u64, u64) {
+        match self {
+            FrameKey::Node { page: place, crc } | FrameKey::Group { granule: place, crc } => {
+                (u64::from(*crc) << 32 | u64::from(*crc), *place)
+            }
+            FrameKey::Block { presence, hash } => (*hash, presence.0),
+        }
+    }
+
     fn number(&self) -> u64 {
-        // A checksum is as good as random; places tell apart those that share one.
-        let (FrameKey::Node { page: place, crc } | FrameKey::Group { granule: place, crc }) = self;
-        (u64::from(*crc) << 32 | u64::from(*crc)) ^ place.rotate_left(7)
+        let (random, place) = self.parts();
+        random ^ place.rotate_left(7)
     }
 }
 
@@ -64,6 +97,8 @@ impl Hasher for FrameHasher {
 pub(crate) enum Frame {
     Node(Arc<Node>),
     Group(Arc<Group>),
+    /// A block, and the generation of the pages in which it was found.
+    Block(Block, u64),
 }
 
 impl Frame {
@@ -73,6 +108,7 @@ impl Frame {
             + match self {
                 Frame::Node(node) => node.bytes(),
                 Frame::Group(group) => group.bytes(),
+                Frame::Block(block, _) => block.bytes().len(),
             }
     }
 }
@@ -90,6 +126,8 @@ struct Shard {
     ring: Vec<FrameKey>,
     hand: usize,
     bytes: usize,
+    /// Here and not in one place, which the readers of all shards would fight for.
+    hits: AtomicU64,
 }
 
 /// Frames in a fixed amount of memory.
@@ -117,8 +155,8 @@ impl BufferPool {
     }
 
     fn shard(&self, key: &FrameKey) -> &RwLock<Shard> {
-        let (FrameKey::Node { crc, .. } | FrameKey::Group { crc, .. }) = key;
-        &self.shards[*crc as usize % self.shards.len()]
+        let random = key.parts().0 % self.shards.len() as u64;
+        &self.shards[usize::try_from(random).expect("one of few")]
     }
 
     /// Returns a frame, and notes that it is in use.
@@ -129,7 +167,13 @@ impl BufferPool {
         if !slot.was_used.load(Ordering::Relaxed) {
             slot.was_used.store(true, Ordering::Relaxed);
         }
+        shard.hits.fetch_add(1, Ordering::Relaxed);
         Some(slot.frame.clone())
+    }
+
+    /// Returns how often a frame was found.
+    pub(crate) fn hits(&self) -> u64 {
+        self.shards.iter().map(|shard| read(shard).hits.load(Ordering::Relaxed)).sum()
     }
 
     /// Says whether a frame is there.

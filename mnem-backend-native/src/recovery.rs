@@ -18,16 +18,16 @@ use mnem_vfs::{Advice, Vfs, VfsFile};
 
 use crate::changes;
 use crate::checkpoint::{Maintenance, begin_space, pages};
-use crate::data::DataFile;
+use crate::data::{DataFile, Seen};
 use crate::engine::{Assembly, Inner};
 use crate::health::Health;
-use crate::index;
+use crate::index::{self, Tree};
 use crate::keys;
 use crate::memtable::{Memtable, Value};
 use crate::metrics::Counters;
 use crate::options::StorageOptions;
 use crate::page::PAGE_SIZE;
-use crate::pool::BufferPool;
+use crate::pool::{BufferPool, Presence};
 use crate::space::PageMap;
 use crate::superblock::{FORMAT, SUPERBLOCK_BYTES, SlotFault, Superblock};
 use crate::view::{Heads, Tip, Version};
@@ -94,7 +94,9 @@ pub(crate) fn recover(
         })
     });
     let table = Arc::new(Memtable::default());
-    let version = Version { root: superblock.root, used: Arc::new(used), frozen: None, table };
+    let index = Tree::new(superblock.root);
+    let seen = Seen { generation: superblock.generation, presence: Presence::begin() };
+    let version = Version { index, seen, used: Arc::new(used), frozen: None, table };
     let mut heads = heads(&data, &version)?;
     let mut segments = Segments::open(vfs.as_ref(), root, superblock.id)?;
     for (segment, file) in &segments.files {
@@ -218,7 +220,7 @@ fn heads(data: &DataFile, version: &Version) -> Result<Heads, Fault> {
     let mut heads = Heads::new();
     let mut from: Bound<keys::Key> = Bound::Included([keys::HEADS].into());
     loop {
-        let batch = index::range(data, version.root, from.as_ref().map(|key| &**key), BATCH)?;
+        let batch = index::range(data, version.index.root, from.as_ref().map(|key| &**key), BATCH)?;
         let is_last = batch.len() < BATCH;
         for (key, _) in &batch {
             if !keys::is_head(key) {

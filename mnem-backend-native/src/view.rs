@@ -14,22 +14,22 @@ use bytes::Bytes;
 use mnem_core::port::{Fault, Namespace};
 use mnem_core::{Block, Cid, OperationId};
 
-use crate::data::DataFile;
+use crate::data::{DataFile, Seen};
 use crate::group::Locator;
-use crate::index;
+use crate::index::{self, Tree};
 use crate::keys::{self, Key};
 use crate::memtable::{Memtable, Value};
 use crate::space::PageMap;
-use crate::superblock::Root;
 use crate::wal::Lsn;
 
 /// The heads of every namespace.
 pub(crate) type Heads = BTreeMap<Namespace, BTreeSet<OperationId>>;
 
 /// The pages of one checkpoint, and what was committed since.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Version {
-    pub(crate) root: Option<Root>,
+    pub(crate) index: Tree,
+    pub(crate) seen: Seen,
     pub(crate) used: Arc<PageMap>,
     /// What a checkpoint is moving into the pages.
     pub(crate) frozen: Option<Arc<Memtable>>,
@@ -98,10 +98,19 @@ impl Tip {
 
     /// Reads a block and proves that it is what its name says.
     pub(crate) fn block(&self, data: &DataFile, cid: &Cid) -> Result<Option<Block>, Fault> {
-        match self.find(data, cid)? {
+        let seen = self.version.seen;
+        let key = keys::block_key(cid);
+        let found = match self.version.changed(&key, self.lsn) {
+            Some(changed) => self.found(data, cid, changed)?,
+            None => match data.block_in_memory(cid, seen) {
+                Some(block) => return Ok(Some(block)),
+                None => self.stored(data, &key)?.map(Found::At),
+            },
+        };
+        match found {
             None => Ok(None),
             Some(Found::Here(block)) => Ok(Some(block)),
-            Some(Found::At(locator)) => data.block(&locator, cid).map(Some),
+            Some(Found::At(locator)) => data.block_again(&locator, cid, seen).map(Some),
         }
     }
 
@@ -109,22 +118,28 @@ impl Tip {
     pub(crate) fn find(&self, data: &DataFile, cid: &Cid) -> Result<Option<Found>, Fault> {
         let key = keys::block_key(cid);
         match self.version.changed(&key, self.lsn) {
-            Some(None) => Ok(None),
-            Some(Some(Value::Block(block))) => Ok(Some(Found::Here(block))),
-            Some(Some(Value::Placed(locator) | Value::Moved(locator))) => Ok(Some(Found::At(locator))),
-            Some(Some(Value::Bytes(bytes))) => match Block::verify(*cid, bytes) {
-                Ok(block) => Ok(Some(Found::Here(block))),
-                Err(_) => Err(data.corrupt("a block", format_args!("in memory, {cid}"))),
-            },
+            Some(changed) => self.found(data, cid, changed),
             None => Ok(self.stored(data, &key)?.map(Found::At)),
         }
+    }
+
+    fn found(&self, data: &DataFile, cid: &Cid, changed: Option<Value>) -> Result<Option<Found>, Fault> {
+        Ok(match changed {
+            None => None,
+            Some(Value::Block(block)) => Some(Found::Here(block)),
+            Some(Value::Placed(locator) | Value::Moved(locator)) => Some(Found::At(locator)),
+            Some(Value::Bytes(bytes)) => match Block::verify(*cid, bytes) {
+                Ok(block) => Some(Found::Here(block)),
+                Err(_) => return Err(data.corrupt("a block", format_args!("in memory, {cid}"))),
+            },
+        })
     }
 
     /// Says whether a key has a value.
     pub(crate) fn has(&self, data: &DataFile, key: &[u8]) -> Result<bool, Fault> {
         match self.version.changed(key, self.lsn) {
             Some(found) => Ok(found.is_some()),
-            None => Ok(index::get(data, self.version.root, key, |_| ())?.is_some()),
+            None => Ok(index::get(data, &self.version.index, key, |_| ())?.is_some()),
         }
     }
 
@@ -132,7 +147,7 @@ impl Tip {
     pub(crate) fn has_in_memory(&self, data: &DataFile, key: &[u8]) -> Option<bool> {
         match self.version.changed(key, self.lsn) {
             Some(found) => Some(found.is_some()),
-            None => index::get_in_memory(data, self.version.root, key),
+            None => index::get_in_memory(data, &self.version.index, key),
         }
     }
 
@@ -140,7 +155,7 @@ impl Tip {
     pub(crate) fn row(&self, data: &DataFile, key: &[u8]) -> Result<Option<Bytes>, Fault> {
         match self.version.changed(key, self.lsn) {
             Some(found) => Ok(found.as_ref().and_then(Value::bytes).cloned()),
-            None => match index::get(data, self.version.root, key, Locator::decode)? {
+            None => match index::get(data, &self.version.index, key, Locator::decode)? {
                 Some(stored) => row_value(data, &located(data, stored)?),
                 None => Ok(None),
             },
@@ -163,7 +178,7 @@ impl Tip {
     }
 
     fn stored(&self, data: &DataFile, key: &[u8]) -> Result<Option<Locator>, Fault> {
-        let found = index::get(data, self.version.root, key, Locator::decode)?;
+        let found = index::get(data, &self.version.index, key, Locator::decode)?;
         found.map(|locator| located(data, locator)).transpose()
     }
 
@@ -178,7 +193,7 @@ impl Tip {
         let mut from: Bound<Key> = from.map(Key::from);
         loop {
             let start = from.as_ref().map(|key| &**key);
-            let mut stored = index::range(data, self.version.root, start, most)?;
+            let mut stored = index::range(data, self.version.index.root, start, most)?;
             let is_all = stored.len() < most || stored.last().is_some_and(|(key, _)| **key >= *end);
             stored.retain(|(key, _)| **key < *end);
             let to = match stored.last() {

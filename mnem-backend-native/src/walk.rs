@@ -133,7 +133,7 @@ impl StorageOrder {
         let mut end = cut(&mut found);
         let (data, tip) = (&self.inner.data, &self.tip);
         let has_changes = !self.tip.version.is_settled();
-        index::for_each_value(data, tip.version.root, &mut |_| {}, &mut |key, value| {
+        index::for_each_value(data, tip.version.index.root, &mut |_| {}, &mut |key, value| {
             let Some(cid) = keys::cid(key) else { return Ok(()) };
             let place = locator(data, value)?;
             let is_next = place.granule >= from && end.is_none_or(|end| place.granule < end);

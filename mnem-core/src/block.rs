@@ -32,6 +32,11 @@ impl Block {
         Ok(Block { cid, bytes })
     }
 
+    /// Copies the block into memory of its own, where its bytes are a share of something larger.
+    pub fn detached(&self) -> Block {
+        Block { cid: self.cid, bytes: Bytes::copy_from_slice(&self.bytes) }
+    }
+
     /// Returns the hash.
     pub const fn cid(&self) -> &Cid {
         &self.cid

@@ -255,7 +255,7 @@ mod tests {
     use std::ops::Bound;
     use std::sync::Arc;
 
-    use crate::index::{for_each_value, get, range};
+    use crate::index::{Tree, for_each_value, get, range};
     use crate::page::Page;
     use crate::space::{Allocator, PageMap};
     use bytes::Bytes;
@@ -317,11 +317,12 @@ mod tests {
         .unwrap();
         assert_eq!(listed, model.clone().into_iter().collect::<Vec<_>>());
         assert_eq!(reached.count(), used.count(), "every page that is not dropped is reached");
+        let tree = Tree::new(root);
         for key in model.keys().step_by(7) {
-            assert_eq!(get(pages, root, key, <[u8]>::to_vec).unwrap().as_ref(), model.get(key));
+            assert_eq!(get(pages, &tree, key, <[u8]>::to_vec).unwrap().as_ref(), model.get(key));
             let mut absent = key.to_vec();
             absent.push(0);
-            assert_eq!(get(pages, root, &absent, <[u8]>::to_vec).unwrap().as_ref(), model.get(&*absent));
+            assert_eq!(get(pages, &tree, &absent, <[u8]>::to_vec).unwrap().as_ref(), model.get(&*absent));
             let (from, exact) = (Bound::Excluded(&**key), Bound::Included(&**key));
             let after = model.range::<[u8], _>((from, Bound::Unbounded)).take(3);
             let after: Vec<_> = after.map(|(key, value)| (key.clone(), value.clone())).collect();

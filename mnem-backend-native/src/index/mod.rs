@@ -7,6 +7,8 @@
 //!  X2  Keys ascend strictly within a page and from page to page; all leaves have the same distance from the root.
 //!  X3  A child holds the keys from its separator up to the next one's; the first child also those below.
 //!
+//!  X4  What hangs below a root in memory ([`Tree`]) is what its pages say, and goes when the last version with that root goes.
+//!
 //! Used by: `view` (reads), `checkpoint` (merges). Threads: pages are immutable.
 
 mod merge;
@@ -21,7 +23,7 @@ use crate::superblock::Pointer;
 
 pub(crate) use merge::{Merge, Sink};
 pub(crate) use node::{Builder, Node};
-pub(crate) use read::{for_each_value, get, get_in_memory, range};
+pub(crate) use read::{Tree, for_each_value, get, get_in_memory, range};
 
 /// Where pages of the index come from.
 pub(crate) trait Nodes {

@@ -3,6 +3,7 @@
 //! Invariant: a [`Node`] was checked as a whole when it was made, so looking into it cannot fail.
 
 use std::cmp::Ordering;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 
@@ -37,6 +38,8 @@ pub(crate) struct Node {
     prefix: usize,
     /// The four bytes of each key behind the prefix, as numbers: a search looks at these first, which lie together.
     heads: Box<[u32]>,
+    /// Children that are inner pages themselves, as far as a lookup has read them.
+    held: Box<[OnceLock<Arc<Node>>]>,
 }
 
 /// Returns the first four bytes of what follows a prefix, padded with zeros: in the order of the keys.
@@ -50,7 +53,7 @@ fn head(rest: &[u8]) -> u32 {
 impl Node {
     /// Checks the entries of a page.
     pub(crate) fn new(page: Page) -> Option<Node> {
-        let mut node = Node { page, prefix: 0, heads: Box::default() };
+        let mut node = Node { page, prefix: 0, heads: Box::default(), held: Box::default() };
         (0..node.len()).try_for_each(|entry| node.check(entry))?;
         let ascends = (1..node.len()).all(|entry| node.key(entry - 1) < node.key(entry));
         if !ascends || node.len() == 0 {
@@ -59,6 +62,9 @@ impl Node {
         let (first, last) = (node.key(0), node.key(node.len() - 1));
         node.prefix = first.iter().zip(last).take_while(|(one, other)| one == other).count();
         node.heads = (0..node.len()).map(|entry| head(&node.key(entry)[node.prefix..])).collect();
+        if node.level() > 1 {
+            node.held = (0..node.len()).map(|_| OnceLock::new()).collect();
+        }
         Some(node)
     }
 
@@ -69,7 +75,7 @@ impl Node {
 
     /// Returns how much memory it takes.
     pub(crate) fn bytes(&self) -> usize {
-        PAGE_SIZE + self.heads.len() * size_of::<u32>()
+        PAGE_SIZE + size_of_val(&*self.heads) + size_of_val(&*self.held)
     }
 
     fn check(&self, entry: usize) -> Option<()> {
@@ -114,6 +120,11 @@ impl Node {
         let value = self.value(entry);
         let crc = u32::try_from(get(value, 5..9)).expect("four bytes");
         Pointer { page: PageId(get(value, 0..5)), crc }
+    }
+
+    /// Returns where an inner child is held once it was read. On level 2 and above.
+    pub(crate) fn held(&self, entry: usize) -> &OnceLock<Arc<Node>> {
+        &self.held[entry]
     }
 
     /// Returns the first entry whose key is not below `key`, and whether it is `key`.

@@ -1,40 +1,74 @@
 //! Looking up and listing.
 
 use std::ops::Bound;
+use std::sync::{Arc, OnceLock};
 
 use mnem_core::port::Fault;
 
-use super::Nodes;
+use super::{Node, Nodes};
 use crate::keys::Key;
 use crate::superblock::{Pointer, Root};
+
+/// An index for lookups. The pages above the leaves that these come through stay in memory, each held by its parent, so that
+/// a lookup asks the pool for its leaf alone. They are fewer than a fiftieth of the leaves.
+#[derive(Clone, Debug)]
+pub(crate) struct Tree {
+    pub(crate) root: Option<Root>,
+    top: Arc<OnceLock<Arc<Node>>>,
+}
+
+impl Tree {
+    /// Makes the index below a root; its clones share what they hold.
+    pub(crate) fn new(root: Option<Root>) -> Tree {
+        Tree { root, top: Arc::default() }
+    }
+}
 
 /// Finds a key, and makes something of its value.
 pub(crate) fn get<T>(
     nodes: &impl Nodes,
-    root: Option<Root>,
+    tree: &Tree,
     key: &[u8],
     make: impl FnOnce(&[u8]) -> T,
 ) -> Result<Option<T>, Fault> {
-    let Some(root) = root else { return Ok(None) };
-    let mut at = root.at;
-    for level in (1..=root.level).rev() {
-        let node = nodes.node(at, level)?;
-        at = node.child(node.child_for(key));
-    }
-    let leaf = nodes.node(at, 0)?;
-    let (entry, is_there) = leaf.search(key);
-    Ok(is_there.then(|| make(leaf.value(entry))))
+    look_up(tree, key, |at, level| nodes.node(at, level), make)
 }
 
 /// Says whether a key is there, if all the pages on the way are in memory.
-pub(crate) fn get_in_memory(nodes: &impl Nodes, root: Option<Root>, key: &[u8]) -> Option<bool> {
-    let Some(root) = root else { return Some(false) };
-    let mut at = root.at;
-    for level in (1..=root.level).rev() {
-        let node = nodes.node_in_memory(at, level)?;
-        at = node.child(node.child_for(key));
+pub(crate) fn get_in_memory(nodes: &impl Nodes, tree: &Tree, key: &[u8]) -> Option<bool> {
+    let found = look_up(tree, key, |at, level| nodes.node_in_memory(at, level).ok_or(()), |_| ());
+    found.ok().map(|found| found.is_some())
+}
+
+fn look_up<T, E>(
+    tree: &Tree,
+    key: &[u8],
+    read: impl Fn(Pointer, u8) -> Result<Arc<Node>, E>,
+    make: impl FnOnce(&[u8]) -> T,
+) -> Result<Option<T>, E> {
+    let Some(root) = tree.root else { return Ok(None) };
+    let mut node = held(&tree.top, || read(root.at, root.level))?;
+    while node.level() > 1 {
+        let child = node.child_for(key);
+        node = held(node.held(child), || read(node.child(child), node.level() - 1))?;
     }
-    Some(nodes.node_in_memory(at, 0)?.search(key).1)
+    let leaf;
+    if node.level() == 1 {
+        leaf = read(node.child(node.child_for(key)), 0)?;
+        node = &leaf;
+    }
+    let (entry, is_there) = node.search(key);
+    Ok(is_there.then(|| make(node.value(entry))))
+}
+
+fn held<E>(
+    place: &OnceLock<Arc<Node>>,
+    read: impl FnOnce() -> Result<Arc<Node>, E>,
+) -> Result<&Arc<Node>, E> {
+    match place.get() {
+        Some(node) => Ok(node),
+        None => read().map(|node| place.get_or_init(|| node)),
+    }
 }
 
 /// Lists at most `most` entries from `from` on, in order.
