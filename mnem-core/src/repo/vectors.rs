@@ -14,7 +14,7 @@ use bytes::Bytes;
 
 use super::entity;
 use super::error::{RepoError, damaged_key};
-use super::merge::versions;
+use super::merge::{vectors, versions};
 use super::schema::Schema;
 use super::snapshot::Snapshot;
 use super::transaction::Transaction;
@@ -118,6 +118,14 @@ fn shown(blocks: &dyn BlockRead, cid: &Cid) -> Result<Block, RepoError> {
         Some(side) => Ok(blocks.require(&side)?),
         None => Ok(block),
     }
+}
+
+/// Says whether a vector stayed only because its node might: see FORMAT.md, "Merging".
+pub(super) fn is_kept(blocks: &dyn BlockRead, cid: &Cid) -> Result<bool, RepoError> {
+    if cid.codec() == Codec::Raw {
+        return Ok(false);
+    }
+    Ok(versions::conflict(&blocks.require(cid)?)?.is_some_and(|conflict| vectors::is_kept(&conflict)))
 }
 
 impl Snapshot {
@@ -352,6 +360,18 @@ impl Transaction {
             let is_staged = self.vectors.get(node, &model).is_some();
             if is_staged || self.merged_base().vector_cid(node, &model)?.is_some() {
                 self.touch_vector(node, &model)?.after = None;
+            }
+        }
+        Ok(())
+    }
+
+    /// Vectors that only stayed because their node might, stay with it.
+    pub(super) fn settle_kept_vectors(&mut self, node: NodeId) -> Result<(), RepoError> {
+        for model in self.merged_base().vector_models()? {
+            let base = self.merged_base();
+            let Some(cid) = base.vector_cid(node, &model)? else { continue };
+            if is_kept(&*base.state.blocks, &cid)? {
+                self.touch_vector(node, &model)?;
             }
         }
         Ok(())

@@ -108,3 +108,69 @@ fn a_selection_takes_the_vectors_of_its_nodes() {
     assert_eq!(now.vector(ada, "m").unwrap(), Some(vec![2.0, 0.0]));
     assert_eq!(now.vector(bob, "m").unwrap(), Some(vec![0.0, 1.0]));
 }
+
+/// Where one has removed a node, another needs it for an edge and has merged the removal.
+fn kept() -> (Repo, Repo, NodeId) {
+    let (repo, side, [ada, bob]) = vectors();
+    commit(&repo, |tx| tx.remove(ada).unwrap());
+    commit(&side, |tx| tx.add_edge(bob, "knows", ada, props! {}).unwrap());
+    let now = commit(&side, |tx| tx.merge(repo.branch()).unwrap());
+    assert_eq!(now.vector(ada, "m").unwrap(), Some(vec![1.0, 0.0]));
+    let key = ConflictKey::Vector { model: "m".into(), node: ada };
+    assert_eq!(now.conflict_at(&key).unwrap().unwrap().why, Some(Why::Vector));
+    (repo, side, ada)
+}
+
+#[test]
+fn a_vector_that_was_kept_does_not_come_back_with_a_node_made_anew() {
+    let (repo, side, ada) = kept();
+    commit(&repo, |tx| tx.add_node_as(ada, "Person", props! { born: 1816 }).unwrap());
+    let now = merge(&repo, &side);
+    assert_eq!((now.vector(ada, "m").unwrap(), now.vector_count("m").unwrap()), (None, 1));
+    assert_eq!(now.conflicts().unwrap(), []);
+}
+
+#[test]
+fn a_vector_set_at_a_node_that_was_kept_does() {
+    let (repo, side, ada) = kept();
+    commit(&side, |tx| tx.set_vector(ada, "m", &[3.0, 0.0]).unwrap());
+    commit(&repo, |tx| tx.add_node_as(ada, "Person", props! { born: 1816 }).unwrap());
+    let now = merge(&repo, &side);
+    assert_eq!(now.vector(ada, "m").unwrap(), Some(vec![3.0, 0.0]));
+    assert_eq!(now.conflicts().unwrap(), []);
+}
+
+#[test]
+fn a_vector_that_was_kept_yields_to_one_that_was_set() {
+    let (repo, side, ada) = kept();
+    commit(&repo, |tx| {
+        tx.add_node_as(ada, "Person", props! { born: 1816 }).unwrap();
+        tx.set_vector(ada, "m", &[4.0, 0.0]).unwrap();
+    });
+    let now = merge(&repo, &side);
+    assert_eq!(now.vector(ada, "m").unwrap(), Some(vec![4.0, 0.0]));
+    assert_eq!(now.conflicts().unwrap(), []);
+}
+
+#[test]
+fn settling_a_node_settles_the_vectors_that_were_kept_with_it() {
+    let (_, side, ada) = kept();
+    let other = branch(&side, "other");
+    let settled = commit(&side, |tx| tx.resolve(ada, Resolve::keep()).unwrap());
+    assert_eq!(settled.conflicts().unwrap(), []);
+    assert_eq!(settled.vector(ada, "m").unwrap(), Some(vec![1.0, 0.0]));
+    commit(&other, |tx| tx.set_vector(ada, "m", &[5.0, 0.0]).unwrap());
+    let now = merge(&side, &other);
+    assert_eq!(now.conflicts().unwrap(), [], "to settle the node was no word about its vector");
+    assert_eq!(now.vector(ada, "m").unwrap(), Some(vec![5.0, 0.0]));
+}
+
+#[test]
+fn taking_back_a_merge_takes_the_mark_of_a_kept_vector_away() {
+    let (_, side, ada) = kept();
+    let merged = side.head().unwrap();
+    commit(&side, |tx| tx.add_node("Person", props! {}).unwrap());
+    let now = commit(&side, |tx| tx.revert_merge(merged.commit_id().unwrap(), 1).unwrap());
+    assert_eq!(now.conflicts().unwrap(), []);
+    assert_eq!(now.vector(ada, "m").unwrap(), Some(vec![1.0, 0.0]));
+}

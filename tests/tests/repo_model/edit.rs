@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use mnem_core::repo::{Entity, RepoError, Transaction};
 use mnem_core::{EdgeId, EntityId, NodeId, Props};
 
-use crate::check::Shown;
-use crate::history::{Ends, Field, LABELS, PROPS, TYPES};
+use crate::check::{Shown, to_vector};
+use crate::history::{Ends, Field, LABELS, MODEL, PROPS, TYPES};
 use crate::program::{Open, World};
 
 /// Calls a method of the transaction for a node or an edge.
@@ -40,7 +40,7 @@ fn to_labels(fields: &BTreeMap<Field, i64>) -> Vec<&'static str> {
 impl World {
     pub(crate) fn edit(&mut self, who: usize) {
         let mut open = self.open[who].take().unwrap();
-        match self.random.below(20) {
+        match self.random.below(23) {
             0..=3 => self.add_node(&mut open),
             4..=7 => self.add_edge(&mut open),
             8..=12 => self.set(&mut open),
@@ -48,6 +48,7 @@ impl World {
             14 => self.label(&mut open),
             15..=16 => self.remove(&mut open),
             17..=18 => self.settle(&mut open),
+            19..=21 => self.set_vector(&mut open),
             _ => self.add_again(&mut open),
         }
         self.open[who] = Some(open);
@@ -105,7 +106,7 @@ impl World {
         let fields = self.fresh_fields(true);
         open.transaction.add_node_as(id, &to_labels(&fields)[..], to_props(&fields)).unwrap();
         self.known.insert(id.into());
-        open.after.insert(id.into(), Shown { conflict: None, fields });
+        open.after.insert(id.into(), Shown { conflict: None, is_vector_disputed: false, fields });
     }
 
     fn add_edge(&mut self, open: &mut Open) {
@@ -116,7 +117,7 @@ impl World {
         open.transaction.add_edge_as(id, src, edge_type, dst, to_props(&fields)).unwrap();
         self.known.insert(id.into());
         self.history.set_ends(id, Ends { src, edge_type, dst });
-        open.after.insert(id.into(), Shown { conflict: None, fields });
+        open.after.insert(id.into(), Shown { conflict: None, is_vector_disputed: false, fields });
     }
 
     fn set(&mut self, open: &mut Open) {
@@ -124,6 +125,15 @@ impl World {
         let (name, value) = (PROPS[self.random.below(4)], self.number());
         either!(id, id => open.transaction.set(id, name, value)).unwrap();
         open.after.get_mut(&id).unwrap().fields.insert(Field::Prop(name), value);
+    }
+
+    fn set_vector(&mut self, open: &mut Open) {
+        let Some(EntityId::Node(node)) = self.free(open) else { return };
+        let number = self.number();
+        open.transaction.set_vector(node, MODEL, &to_vector(number)).unwrap();
+        assert_eq!(open.transaction.vector(node, MODEL).unwrap(), Some(to_vector(number).to_vec()));
+        let shown = open.after.get_mut(&node.into()).unwrap();
+        shown.fields.insert(Field::Vector, number);
     }
 
     fn unset(&mut self, open: &mut Open) {
@@ -175,7 +185,7 @@ impl World {
         open.settled.insert(id);
         let shown = open.after.get_mut(&id).unwrap();
         for name in PROPS {
-            let is_disputed = shown.conflict.iter().flatten().any(|it| it == name);
+            let is_disputed = shown.conflict.as_ref().is_some_and(|sides| sides.contains_key(name));
             if is_disputed && self.random.percent(70) || self.random.percent(20) {
                 self.number += 1;
                 shown.fields.insert(Field::Prop(name), self.number);

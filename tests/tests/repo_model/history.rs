@@ -14,10 +14,13 @@ pub(crate) enum Field {
     Exists,
     Label(&'static str),
     Prop(&'static str),
+    /// A node's vector, no part of its version.
+    Vector,
 }
 
 pub(crate) const LABELS: [&str; 3] = ["A", "B", "C"];
 pub(crate) const PROPS: [&str; 4] = ["p", "q", "r", "s"];
+pub(crate) const MODEL: &str = "two";
 pub(crate) const TYPES: [&str; 2] = ["knows", "likes"];
 
 /// The writes that a state has seen.
@@ -69,12 +72,19 @@ pub(crate) struct Expected {
     pub(crate) gone: BTreeSet<Field>,
     /// Several made it or settled it beside each other: all that differs may be in dispute.
     pub(crate) made_twice: bool,
+    /// It went at some time, whether or not it is there again.
+    pub(crate) was_removed: bool,
 }
 
 impl Expected {
     pub(crate) fn disputed(&self) -> Vec<String> {
         let is_told = |field: &Field| self.presence == Presence::Present || !self.gone.contains(field);
-        let props = self.fields.iter().filter(|(field, values)| values.len() > 1 && is_told(field));
+        // Who makes it without what another makes it with, says nothing about that.
+        let says_nothing =
+            |values: &BTreeSet<Option<i64>>| self.made_twice && values.len() == 2 && values.contains(&None);
+        let is_disputed =
+            |field, values: &BTreeSet<_>| values.len() > 1 && is_told(field) && !says_nothing(values);
+        let props = self.fields.iter().filter(|(field, values)| is_disputed(field, values));
         props
             .filter_map(
                 |(field, _)| if let Field::Prop(name) = field { Some((*name).to_owned()) } else { None },
@@ -164,7 +174,7 @@ impl History {
             () if self.newest(writes, Field::Exists).any(|at| is_removal(&at)) => Presence::Disputed,
             () => Presence::Present,
         };
-        Expected { presence, fields, gone, made_twice }
+        Expected { presence, fields, gone, made_twice, was_removed: !removals.is_empty() }
     }
 
     /// An edge that is there has its ends. A removed node may also have come back for an edge that is gone by now.

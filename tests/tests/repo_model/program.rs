@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 
+use mnem_core::object::{Metric, Model};
 use mnem_core::port::Namespace;
 use mnem_core::repo::{Actor, Repo, Scope, Snapshot, Transaction};
 use mnem_core::{CommitId, EntityId, OperationId, Store};
 
 use crate::check::{self, Shot};
 use crate::edit;
-use crate::history::{Field, History, LABELS, PROPS, Seen};
+use crate::history::{Field, History, LABELS, MODEL, PROPS, Seen};
 use crate::support::{Random, options};
 
 /// A snapshot that was made, with all that was true of it then.
@@ -64,7 +65,9 @@ impl World {
         let first = Repo::init(Arc::clone(&store), options(&ticks, seed, 0)).unwrap();
         let others = (1..actors).map(|n| Repo::open(Arc::clone(&store), options(&ticks, seed, n)).unwrap());
         let repos: Vec<Repo> = std::iter::once(first).chain(others).collect();
-        let operation = repos[0].head().unwrap().operation();
+        let mut agree = repos[0].begin(&actor(0)).unwrap();
+        agree.declare(Model::new(MODEL, 2, Metric::Cosine)).unwrap();
+        let operation = agree.commit("agree on a model").unwrap().operation();
         World {
             open: repos.iter().map(|_| None).collect(),
             store,
@@ -75,7 +78,7 @@ impl World {
             random: Random::new(seed),
             untold: 0,
             known: BTreeSet::new(),
-            names: BTreeMap::from([(operation, Names::new())]),
+            names: BTreeMap::from([(operation, Names::from([("main".to_owned(), Seen::new())]))]),
             number: 0,
             last: None,
             undone: 0,
@@ -176,6 +179,8 @@ impl World {
     fn undo(&mut self, who: usize) {
         // What a dropped transaction did is nowhere.
         self.open.iter_mut().for_each(|open| drop(open.take()));
+        // What another committed last is not this one's to take back.
+        self.last = None;
         self.begin(who, "main");
         (0..3).for_each(|_| self.edit(who));
         self.commit(who);
@@ -266,7 +271,8 @@ fn record(
                 for field in all_fields(id) {
                     let value = now.fields.get(&field).copied();
                     let values = expected[&id].fields.get(&field);
-                    let was_disputed = values.is_none_or(|values| *values != BTreeSet::from([value]));
+                    let was_disputed = field != Field::Vector // which is settled by being set
+                        && values.is_none_or(|values| *values != BTreeSet::from([value]));
                     if value != then.fields.get(&field).copied() || (is_settled && was_disputed) {
                         write(field, value);
                     }
@@ -279,5 +285,6 @@ fn record(
 
 fn all_fields(id: EntityId) -> impl Iterator<Item = Field> {
     let labels: &[&str] = if matches!(id, EntityId::Node(_)) { &LABELS } else { &[] };
-    labels.iter().map(|name| Field::Label(name)).chain(PROPS.into_iter().map(Field::Prop))
+    let vector = matches!(id, EntityId::Node(_)).then_some(Field::Vector);
+    labels.iter().map(|name| Field::Label(name)).chain(PROPS.into_iter().map(Field::Prop)).chain(vector)
 }

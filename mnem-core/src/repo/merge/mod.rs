@@ -20,7 +20,7 @@ pub(super) mod open;
 pub(super) mod schema;
 mod select;
 pub(super) mod types;
-mod vectors;
+pub(super) mod vectors;
 pub(super) mod versions;
 
 use std::cell::RefCell;

@@ -63,8 +63,8 @@ pub(super) fn put_back(
     let mut nodes = work.entities::<Node>([&now.nodes, &made.nodes, &before.nodes], NodeId::from_bytes)?;
     work.keep_needed(&mut nodes, &edges, [&now.vectors, &made.vectors])?;
     let edges = work.drop_edges_without_ends(edges, &nodes)?;
-    let conflicts = work.conflicts(&nodes, &edges, &before.conflicts)?;
-    let vectors = work.vectors([&now.vectors, &made.vectors, &before.vectors], &nodes)?;
+    let mut conflicts = work.conflicts(&nodes, &edges, &before.conflicts)?;
+    let vectors = work.vectors([&now.vectors, &made.vectors, &before.vectors], &nodes, &mut conflicts)?;
     let maps = Commit {
         nodes: work.mutate(now.nodes, nodes)?,
         edges: work.mutate(now.edges, edges)?,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::Transaction;
 use crate::block::Block;
 use crate::cid::Cid;
-use crate::id::NodeId;
+use crate::id::{EntityId, NodeId};
 use crate::key::ConflictKey;
 use crate::object::{Edge, Model, Node, Property, SchemaKey, Why};
 use crate::port::{BlockRead, BlockReadExt};
@@ -219,7 +219,10 @@ impl Transaction {
         E::check(&version, self)?;
         self.schema()?.check::<E>(&version, &self.base.sides(id)?)?;
         self.touch(id)?.after = vec![version];
-        Ok(())
+        match id.into() {
+            EntityId::Node(node) => self.settle_kept_vectors(node),
+            EntityId::Edge(_) => Ok(()),
+        }
     }
 
     fn settle_entity<E: Entity>(&mut self, id: E, asked: &Asked<'_>) -> Result<(), RepoError> {
