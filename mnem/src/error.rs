@@ -36,6 +36,10 @@ pub enum Error {
     /// What was given is no value, or a property is not what it was taken for.
     #[error(transparent)]
     Value(#[from] ValueError),
+    /// Nothing could be searched by nearness.
+    #[cfg(feature = "ann")]
+    #[error(transparent)]
+    Search(mnem_ann::SearchError),
     /// A copy did not finish.
     #[error(transparent)]
     Copy(#[from] CopyError),
@@ -64,6 +68,8 @@ impl Error {
             Error::Collector(CollectorError::Stale) => "stale",
             Error::Repo(error) => repo_code(error),
             Error::Value(_) => "value",
+            #[cfg(feature = "ann")]
+            Error::Search(error) => search_code(error),
             Error::Copy(CopyError::Store(error)) => store_code(error),
             Error::Copy(CopyError::Heads(error)) => heads_code(error),
             Error::Copy(CopyError::Stopped) => "stopped",
@@ -74,6 +80,26 @@ impl Error {
             // The ports' errors are open for more variants.
             _ => "other",
         }
+    }
+}
+
+#[cfg(feature = "ann")]
+impl From<mnem_ann::SearchError> for Error {
+    fn from(error: mnem_ann::SearchError) -> Error {
+        match error {
+            mnem_ann::SearchError::Repo(error) => Error::Repo(error),
+            error => Error::Search(error),
+        }
+    }
+}
+
+#[cfg(feature = "ann")]
+fn search_code(error: &mnem_ann::SearchError) -> &'static str {
+    use mnem_ann::SearchError;
+    match error {
+        SearchError::Cancelled => "stopped",
+        SearchError::Repo(error) => repo_code(error),
+        _ => "vector",
     }
 }
 

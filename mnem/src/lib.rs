@@ -22,6 +22,7 @@
 //!   one state, a [`Transaction`] makes a commit. Others may commit meanwhile, in this process or, on backends that
 //!   allow it, in another: the work of both stays, and what they disagree on is a conflict that can be read and settled.
 //! * [`query`]: questions as values: predicates, pages, counts, groups, walks; an index answers where one is kept.
+//! * [`ann`] (feature `ann`, on unless switched off): search by nearness at any commit: [`Vectors`], [`Top`].
 //! * [`store`]: the stores below, by URL; [`copy`](copy()) takes everything from one into another, of whichever kinds.
 //! * [`testing`] (feature `testing`): the conformance suite for backends, and `each_backend` for your own tests.
 //! * [`port`]: what a backend promises, by number.
@@ -36,6 +37,8 @@ mod url;
 
 pub use copy::{Copied, CopyError, copy};
 pub use error::Error;
+#[cfg(feature = "ann")]
+pub use mnem_ann::{self as ann, Hits, SearchError, Top, Vectors};
 pub use mnem_core::progress::{Listener, Progress, quiet};
 pub use mnem_core::props;
 pub use mnem_core::repo::query::{self, Query, QueryError, Walk, edge_type, label, prop};

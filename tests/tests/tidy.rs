@@ -64,11 +64,15 @@ fn dependencies(manifest: &str) -> Vec<&str> {
 fn crates_use_only_what_they_may() {
     let allowed = BTreeMap::from([
         ("mnem-core", vec![]),
+        ("mnem-ann", vec!["mnem-core"]),
         ("mnem-vfs", vec![]),
         ("mnem-backend-simple", vec!["mnem-core", "mnem-vfs"]),
         ("mnem-backend-redb", vec!["mnem-core"]),
         ("mnem-backend-native", vec!["mnem-core", "mnem-vfs"]),
-        ("mnem", vec!["mnem-core", "mnem-backend-simple", "mnem-backend-redb", "mnem-backend-native"]),
+        (
+            "mnem",
+            vec!["mnem-ann", "mnem-core", "mnem-backend-simple", "mnem-backend-redb", "mnem-backend-native"],
+        ),
         ("mnem-cli", vec!["mnem", "mnem-core"]),
         (
             "tests",

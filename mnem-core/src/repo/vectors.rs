@@ -110,8 +110,11 @@ fn numbers(block: &Block) -> Result<Vec<f32>, RepoError> {
 
 /// Reads the block of what lies at `cid`: a vector, or a conflict, of which the first side that has one.
 fn shown(blocks: &dyn BlockRead, cid: &Cid) -> Result<Block, RepoError> {
-    let block = blocks.require(cid)?;
-    if cid.codec() == Codec::Raw {
+    shown_of(blocks, blocks.require(cid)?)
+}
+
+fn shown_of(blocks: &dyn BlockRead, block: Block) -> Result<Block, RepoError> {
+    if block.cid().codec() == Codec::Raw {
         return Ok(block);
     }
     match versions::conflict(&block)?.and_then(|conflict| conflict.adds.into_iter().flatten().next()) {
@@ -126,6 +129,16 @@ pub(super) fn is_kept(blocks: &dyn BlockRead, cid: &Cid) -> Result<bool, RepoErr
         return Ok(false);
     }
     Ok(versions::conflict(&blocks.require(cid)?)?.is_some_and(|conflict| vectors::is_kept(&conflict)))
+}
+
+/// Reads the vector that lies at `cid`.
+pub(super) fn read(blocks: &dyn BlockRead, cid: &Cid) -> Result<Vec<f32>, RepoError> {
+    read_block(blocks, blocks.require(cid)?)
+}
+
+/// Reads the vector in a block.
+pub(super) fn read_block(blocks: &dyn BlockRead, block: Block) -> Result<Vec<f32>, RepoError> {
+    numbers(&shown_of(blocks, block)?)
 }
 
 impl Snapshot {

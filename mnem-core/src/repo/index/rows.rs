@@ -19,23 +19,38 @@ pub(super) fn find(
     index: &Index,
     source: &Cid,
 ) -> Result<Option<Cid>, RepoError> {
+    find_defined(shared, state, &index.definition(), source)
+}
+
+/// The same for what a definition makes of a map.
+pub(in crate::repo) fn find_defined(
+    shared: &Shared,
+    state: &State,
+    definition: &str,
+    source: &Cid,
+) -> Result<Option<Cid>, RepoError> {
     if *source == shared.empty_root {
         return Ok(Some(shared.empty_root));
     }
-    let Some(root) = named(shared, index, source)? else { return Ok(None) };
+    let Some(root) = named(shared, definition, source)? else { return Ok(None) };
     // Named but collected is the same as not there.
     Ok(state.block(&root)?.map(|_| root))
 }
 
-fn named(shared: &Shared, index: &Index, source: &Cid) -> Result<Option<Cid>, RepoError> {
-    let key = key(&shared.options.namespace, index, source);
+fn named(shared: &Shared, definition: &str, source: &Cid) -> Result<Option<Cid>, RepoError> {
+    let key = key(&shared.options.namespace, definition, source);
     let value = shared.store.row(ROWS, &key).map_err(side)?;
     Ok(value.and_then(|value| decode(&key, &value)))
 }
 
 /// Returns the row that names `root`.
 pub(super) fn row(namespace: &Namespace, index: &Index, source: &Cid, root: &Cid) -> Row {
-    let key = key(namespace, index, source);
+    row_defined(namespace, &index.definition(), source, root)
+}
+
+/// The same for what a definition makes of a map.
+pub(in crate::repo) fn row_defined(namespace: &Namespace, definition: &str, source: &Cid, root: &Cid) -> Row {
+    let key = key(namespace, definition, source);
     let mut writer = Writer::new();
     writer.list(2);
     writer.link(root);
@@ -45,17 +60,27 @@ pub(super) fn row(namespace: &Namespace, index: &Index, source: &Cid, root: &Cid
 
 /// Removes a row, if it names a tree of which `is_bad` holds.
 pub(super) fn remove_if(shared: &Shared, index: &Index, source: &Cid, is_bad: impl FnOnce(&Cid) -> bool) {
-    if let Ok(Some(root)) = named(shared, index, source)
+    remove_defined_if(shared, &index.definition(), source, is_bad);
+}
+
+/// The same for what a definition makes of a map.
+pub(in crate::repo) fn remove_defined_if(
+    shared: &Shared,
+    definition: &str,
+    source: &Cid,
+    is_bad: impl FnOnce(&Cid) -> bool,
+) {
+    if let Ok(Some(root)) = named(shared, definition, source)
         && is_bad(&root)
     {
-        let key = key(&shared.options.namespace, index, source).into();
+        let key = key(&shared.options.namespace, definition, source).into();
         // A store that takes no writes can be read all the same: then the next reader finds the same.
         let _removed = shared.store.put_rows(&[Row { table: ROWS, key, value: None }]);
     }
 }
 
-fn key(namespace: &Namespace, index: &Index, source: &Cid) -> Vec<u8> {
-    let definition = blake3::hash(index.definition().as_bytes());
+fn key(namespace: &Namespace, definition: &str, source: &Cid) -> Vec<u8> {
+    let definition = blake3::hash(definition.as_bytes());
     [namespace.as_str().as_bytes(), &[0], &source.to_bytes(), &definition.as_bytes()[..16]].concat()
 }
 
