@@ -20,6 +20,7 @@ use crate::code_tree::{
 use crate::error::SearchError;
 use crate::progress::Watched;
 use crate::table::Table;
+use crate::vectors::CODING;
 use crate::view::View;
 
 /// How many states are remembered. Those that share a table cost little.
@@ -88,7 +89,7 @@ impl Cache {
 
     /// Returns the codes of the map `root`, which is that of the model in this state.
     pub(crate) fn view(&self, snapshot: &Snapshot, model: &Model, root: &Cid) -> Result<View, SearchError> {
-        self.watched_view(snapshot, model, root, &mut Watched::new(&mut crate::progress::unwatched))
+        self.watched_view(snapshot, model, root, &mut Watched::new(CODING, &mut mnem_core::progress::quiet))
     }
 
     pub(crate) fn watched_view(

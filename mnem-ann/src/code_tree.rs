@@ -14,15 +14,17 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use mnem_core::codec::{Reader, Writer};
 use mnem_core::object::{Commit, Model, Object};
+use mnem_core::progress::Listener;
 use mnem_core::repo::{RepoError, Snapshot};
 use mnem_core::tree::{BlockSink, Edit, KeyRange, Order, Tree, TreeError, value_link};
 use mnem_core::{Cid, NodeId};
 
 use crate::codec::{CodeDamage, Encoder, HEAD_BYTES, write};
 use crate::error::SearchError;
-use crate::progress::{Watch, Watched};
+use crate::progress::Watched;
 use crate::question::{Nearness, unfit};
 use crate::table::Table;
+use crate::vectors::CODING;
 use crate::view::View;
 
 /// How many commits are gone back for a tree to start from.
@@ -224,12 +226,12 @@ pub struct Kept {
 }
 
 /// Keeps the tree of a state: of one nearby by what differs, or anew from `view`.
-pub(crate) fn keep(
+pub(crate) fn keep<'a>(
     snapshot: &Snapshot,
     model: &Model,
     source: &Cid,
     mut all: impl FnMut(&mut Watched<'_>) -> Result<View, SearchError>,
-    watch: &mut Watch<'_>,
+    listener: &'a mut Listener<'a>,
 ) -> Result<Kept, SearchError> {
     let definition = definition(model.dim);
     let entries = snapshot.vector_count(&model.name)?;
@@ -238,7 +240,7 @@ pub(crate) fn keep(
     {
         return Ok(Kept { root: *tree.root(), entries, changed: 0, bytes: 0 });
     }
-    let mut watch = Watched::new(watch);
+    let mut watch = Watched::new(CODING, listener);
     for before in sources_before(snapshot, &model.name, source)? {
         let Some(tree) = snapshot.derived(&definition, &before)? else { continue };
         let most = usize::try_from(entries / 4).unwrap_or(usize::MAX).max(64);

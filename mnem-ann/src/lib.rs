@@ -51,6 +51,5 @@ pub use code_tree::{IndexDamage, Kept};
 pub use codec::CodeDamage;
 pub use error::{SearchError, Unfit};
 pub use hits::{Hit, Hits, SearchStats};
-pub use progress::{Progress, Watch, unwatched};
 pub use top::Top;
 pub use vectors::Vectors;

@@ -1,38 +1,24 @@
-//! How far something has come that takes long, and whether it should go on.
+//! Counts the steps of what takes long, and tells some of them.
 
 use std::ops::ControlFlow;
+
+use mnem_core::progress::{Listener, Progress};
 
 use crate::error::SearchError;
 
 /// How many steps are done between two reports.
 const STEPS: u64 = 1024;
 
-/// How far something has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Progress {
-    /// So many are done.
-    pub done: u64,
-    /// Of so many.
-    pub total: u64,
-}
-
-/// Is told how far it has come, and says whether to go on.
-pub type Watch<'a> = dyn FnMut(Progress) -> ControlFlow<()> + 'a;
-
-/// Does not look, and lets everything go on.
-pub fn unwatched(_: Progress) -> ControlFlow<()> {
-    ControlFlow::Continue(())
-}
-
 /// Counts steps and reports some of them.
 pub(crate) struct Watched<'a> {
-    watch: &'a mut dyn FnMut(Progress) -> ControlFlow<()>,
+    listener: &'a mut Listener<'a>,
+    step: &'static str,
     done: u64,
 }
 
 impl<'a> Watched<'a> {
-    pub(crate) fn new(watch: &'a mut dyn FnMut(Progress) -> ControlFlow<()>) -> Watched<'a> {
-        Watched { watch, done: 0 }
+    pub(crate) fn new(step: &'static str, listener: &'a mut Listener<'a>) -> Watched<'a> {
+        Watched { listener, step, done: 0 }
     }
 
     /// One more of `total` is done.
@@ -41,7 +27,7 @@ impl<'a> Watched<'a> {
         if !self.done.is_multiple_of(STEPS) && self.done != total {
             return Ok(());
         }
-        match (self.watch)(Progress { done: self.done, total }) {
+        match (self.listener)(&Progress::new(self.step, self.done, Some(total))) {
             ControlFlow::Continue(()) => Ok(()),
             ControlFlow::Break(()) => Err(SearchError::Cancelled),
         }

@@ -3,14 +3,18 @@
 use std::sync::Arc;
 
 use mnem_core::object::Model;
+use mnem_core::progress::{Listener, quiet};
 use mnem_core::repo::{Repo, Snapshot};
 
 use crate::cache::{Cache, IndexStats};
 use crate::code_tree::{self, Kept};
 use crate::error::SearchError;
-use crate::progress::{Watch, Watched, unwatched};
+use crate::progress::Watched;
 use crate::question::Question;
 use crate::view::View;
+
+/// What is being done while codes are made.
+pub(crate) const CODING: &str = "coding vectors";
 
 /// The vectors of one model, to be searched at any commit. Cloning is cheap; clones share what is in memory.
 #[derive(Clone, Debug)]
@@ -51,19 +55,19 @@ impl Vectors {
     /// Keeps the codes of a state in its store, so that no program has to make them again. After a commit this costs what
     /// the commit changed.
     pub fn keep(&self, snapshot: &Snapshot) -> Result<Option<Kept>, SearchError> {
-        self.keep_watched(snapshot, &mut unwatched)
+        self.keep_with(snapshot, &mut quiet)
     }
 
-    /// The same; `watch` is told how far it has come while all are made, and may stop it. `None` if there are no vectors.
-    pub fn keep_watched(
+    /// The same; `listener` hears how far it has come while all are made, and may stop it. `None` if there are no vectors.
+    pub fn keep_with<'a>(
         &self,
         snapshot: &Snapshot,
-        watch: &mut Watch<'_>,
+        listener: &'a mut Listener<'a>,
     ) -> Result<Option<Kept>, SearchError> {
         let model = self.model_at(snapshot)?;
         let Some(source) = snapshot.vectors_root(&self.model)? else { return Ok(None) };
         let all = |watch: &mut Watched<'_>| self.cache.watched_view(snapshot, &model, &source, watch);
-        code_tree::keep(snapshot, &model, &source, all, watch).map(Some)
+        code_tree::keep(snapshot, &model, &source, all, listener).map(Some)
     }
 
     /// Makes the codes of a state anew and says whether those that are kept are the same: `None` if none are.
@@ -73,7 +77,7 @@ impl Vectors {
         let Some(kept) = snapshot.derived(&code_tree::definition(model.dim), &source)? else {
             return Ok(None);
         };
-        let table = code_tree::encode_all(snapshot, &model, &mut Watched::new(&mut unwatched))?;
+        let table = code_tree::encode_all(snapshot, &model, &mut Watched::new(CODING, &mut quiet))?;
         let root = code_tree::build(snapshot, &View::whole(table), &mut Vec::new())?;
         Ok(Some(root == *kept.root()))
     }

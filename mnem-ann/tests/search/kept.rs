@@ -90,7 +90,7 @@ fn making_all_codes_can_be_watched_and_stopped() {
     let now = turn_into(&repo, &State::new(), &state);
     let vectors = Vectors::of(MODEL);
     let mut seen = Vec::new();
-    let stopped = vectors.keep_watched(&now, &mut |progress| {
+    let stopped = vectors.keep_with(&now, &mut |progress| {
         seen.push(progress.done);
         if progress.done > 2000 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
@@ -99,10 +99,10 @@ fn making_all_codes_can_be_watched_and_stopped() {
     assert_eq!(vectors.verify(&now).unwrap(), None, "nothing is kept");
     let mut last = None;
     vectors
-        .keep_watched(&now, &mut |progress| {
-            last = Some(progress);
+        .keep_with(&now, &mut |progress| {
+            last = Some(progress.clone());
             ControlFlow::Continue(())
         })
         .unwrap();
-    assert_eq!(last.map(|progress| (progress.done, progress.total)), Some((3000, 3000)));
+    assert_eq!(last.map(|progress| (progress.done, progress.total)), Some((3000, Some(3000))));
 }
