@@ -8,9 +8,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use mnem::memory::MemoryStore;
 use mnem::port::{
-    BlockRead, Blockstore, CidStream, Collector, CollectorError, Cycle, Deleted, HeadsError, HeadsUpdate,
-    Lease, Namespace, OpHeadsStore, OpenError, Row, RowStream, RowTable, SideError, SideTable, Store,
-    StoreError, StoreSnapshot, Swap, WriteBatch,
+    BlockRead, Blockstore, CidStream, Collector, CollectorError, Compact, Cycle, Deleted, HeadsError,
+    HeadsUpdate, Lease, Namespace, OpHeadsStore, OpenError, Row, RowStream, RowTable, SideError, SideTable,
+    Store, StoreError, StoreSnapshot, Swap, WriteBatch,
 };
 use mnem::testing::{Abilities, Lab, check_all};
 use mnem::{Block, Cid, OperationId};
@@ -126,6 +126,10 @@ impl<S: Store> Collector for FastThenSlow<S> {
             fast.remove(cid);
         }
         self.slow.delete_if_untouched(cycle, cids)
+    }
+
+    fn compact(&self, how: Compact) -> Result<(), CollectorError> {
+        self.slow.compact(how)
     }
 }
 

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use mnem_core::port::{
-    BlockRead, Blockstore, CidStream, Collector, CollectorError, Cycle, Deleted, HeadsError, HeadsUpdate,
-    Lease, LeaseId, LeaseKeeper, Namespace, OpHeadsStore, Row, RowStream, RowTable, SideError, SideTable,
-    Store, StoreError, StoreSnapshot, Swap, WriteBatch, check_rows, check_size,
+    BlockRead, Blockstore, CidStream, Collector, CollectorError, Compact, Cycle, Deleted, Fault, HeadsError,
+    HeadsUpdate, Lease, LeaseId, LeaseKeeper, Namespace, OpHeadsStore, Row, RowStream, RowTable, SideError,
+    SideTable, Store, StoreError, StoreSnapshot, Swap, WriteBatch, check_rows, check_size,
 };
 use mnem_core::{Block, Cid, OperationId};
 
@@ -196,6 +196,14 @@ impl OpHeadsStore for StorageEngine {
     }
 }
 
+fn compact_error(error: StoreError) -> CollectorError {
+    match error {
+        StoreError::Fault(error) => error.into(),
+        StoreError::Stale => CollectorError::Stale,
+        error => unreachable!("moves have neither heads nor rows: {error}"),
+    }
+}
+
 fn side_error(error: StoreError) -> SideError {
     match error {
         StoreError::Side(error) => error,
@@ -308,6 +316,16 @@ impl Collector for StorageEngine {
             }
         }
         Ok(deleted)
+    }
+
+    fn compact(&self, how: Compact) -> Result<(), CollectorError> {
+        match how {
+            Compact::Room => {
+                let _done = StorageEngine::compact(self).map_err(compact_error)?;
+                Ok(())
+            }
+            Compact::Traces => Err(Fault::Unsupported { what: "removing traces of what was deleted" }.into()),
+        }
     }
 }
 

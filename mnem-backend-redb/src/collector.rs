@@ -9,8 +9,9 @@ use std::sync::Arc;
 
 use mnem_core::collection::Stale;
 use mnem_core::port::{
-    BlockRead, CidStream, Collector, CollectorError, Cycle, Deleted, Fault, HeadsError, Lease, LeaseId,
-    LeaseKeeper, Namespace, Store, StoreError, StoreSnapshot, Swap, WriteBatch, check_rows, check_size,
+    BlockRead, CidStream, Collector, CollectorError, Compact, Cycle, Deleted, Fault, HeadsError, Lease,
+    LeaseId, LeaseKeeper, Namespace, Store, StoreError, StoreSnapshot, Swap, WriteBatch, check_rows,
+    check_size,
 };
 use mnem_core::{Block, Cid, OperationId};
 use redb::ReadTransaction;
@@ -21,6 +22,9 @@ use crate::store::{Durable, ENTRY_BYTES, Inner, Outcome};
 use crate::tables::{OBJECTS, OP_HEADS, cid_key};
 use crate::trouble::Trouble;
 use crate::{RedbStore, side};
+
+/// What redb does not do in place.
+const TRACES: &str = "removing traces of what was deleted";
 
 /// What a step under a lease or cycle came to.
 type Step<T> = Result<T, Stale>;
@@ -90,6 +94,16 @@ impl Collector for RedbStore {
     fn delete_if_untouched(&self, cycle: &Cycle, cids: &[Cid]) -> Result<Deleted, CollectorError> {
         let deleted = self.inner.delete(cycle.number(), cids)??;
         Ok(deleted)
+    }
+
+    fn compact(&self, how: Compact) -> Result<(), CollectorError> {
+        match how {
+            Compact::Room => {
+                let _won = RedbStore::compact(self)?;
+                Ok(())
+            }
+            Compact::Traces => Err(Fault::Unsupported { what: TRACES }.into()),
+        }
     }
 }
 

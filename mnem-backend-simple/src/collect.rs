@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mnem_core::port::{
-    Collector, CollectorError, Cycle, Deleted, Fault, Lease, LeaseId, LeaseKeeper, Namespace, StoreError,
+    Collector, CollectorError, Compact, Cycle, Deleted, Fault, Lease, LeaseId, LeaseKeeper, Namespace,
+    StoreError,
 };
 use mnem_core::{Block, Cid};
 use mnem_vfs::{LockKind, VfsFile, VfsFileExt};
@@ -95,6 +96,20 @@ impl Collector for SimpleStore {
         }
         self.inner.purge()?;
         Ok(deleted)
+    }
+
+    fn compact(&self, how: Compact) -> Result<(), CollectorError> {
+        self.inner.begin_write()?;
+        self.inner.purge()?;
+        let is_clean = self.inner.disk.entries(&self.inner.layout.file("aside"))?.next().is_none();
+        match how {
+            // Each block is a file of its own: its room is the file system's again.
+            Compact::Traces if !is_clean => {
+                let by = "somebody who may still read what was deleted".to_owned();
+                Err(Fault::Locked { at: self.inner.layout.root().display().to_string(), by }.into())
+            }
+            Compact::Room | Compact::Traces => Ok(()),
+        }
     }
 }
 

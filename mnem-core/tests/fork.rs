@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use mnem_core::port::{
-    BlockRead, Blockstore, CidStream, Collector, CollectorError, Cycle, Deleted, HeadsError, HeadsUpdate,
-    Lease, Namespace, OpHeadsStore, Row, RowStream, RowTable, SideError, SideTable, Store, StoreError,
-    StoreSnapshot, Swap, WriteBatch,
+    BlockRead, Blockstore, CidStream, Collector, CollectorError, Compact, Cycle, Deleted, HeadsError,
+    HeadsUpdate, Lease, Namespace, OpHeadsStore, Row, RowStream, RowTable, SideError, SideTable, Store,
+    StoreError, StoreSnapshot, Swap, WriteBatch,
 };
 use mnem_core::repo::{Actor, Clock, Options, Randomness, Repo, RepoError, Snapshot};
 use mnem_core::{Block, Cid, EdgeId, MemoryStore, NodeId, OperationId, Time, props};
@@ -151,6 +151,10 @@ impl Collector for Watched {
 
     fn delete_if_untouched(&self, cycle: &Cycle, cids: &[Cid]) -> Result<Deleted, CollectorError> {
         self.written().delete_if_untouched(cycle, cids)
+    }
+
+    fn compact(&self, how: Compact) -> Result<(), CollectorError> {
+        self.written().compact(how)
     }
 }
 

@@ -9,9 +9,9 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use mnem::memory::MemoryStore;
 use mnem::port::{
-    BlockRead, Blockstore, CidStream, Collector, CollectorError, Cycle, Deleted, HeadsError, HeadsUpdate,
-    Lease, Namespace, OpHeadsStore, OpenError, Row, RowStream, RowTable, SideError, SideTable, Store,
-    StoreError, StoreSnapshot, Swap, WriteBatch,
+    BlockRead, Blockstore, CidStream, Collector, CollectorError, Compact, Cycle, Deleted, HeadsError,
+    HeadsUpdate, Lease, Namespace, OpHeadsStore, OpenError, Row, RowStream, RowTable, SideError, SideTable,
+    Store, StoreError, StoreSnapshot, Swap, WriteBatch,
 };
 use mnem::testing::{Abilities, Lab, Shown, run};
 use mnem::{Block, Cid, Codec, OperationId};
@@ -320,6 +320,10 @@ impl Collector for Liar {
             Lie::DeletesNothing => Ok(Deleted { blocks: cids.len() as u64, bytes: 0 }),
             _ => self.inner.delete_if_untouched(cycle, cids),
         }
+    }
+
+    fn compact(&self, how: Compact) -> Result<(), CollectorError> {
+        self.inner.compact(how)
     }
 }
 

@@ -120,6 +120,15 @@ impl std::ops::AddAssign for Deleted {
     }
 }
 
+/// What becomes of the room that deleted blocks and rows had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compact {
+    /// It goes back to the file system, as far as it lies together or can be brought together.
+    Room,
+    /// The same, and no file of the store holds bytes of what was deleted any more.
+    Traces,
+}
+
 /// Grants leases and deletes what nobody needs. Authoritative: heads, leases and cycles change in one atomic domain.
 ///
 ///  C1  A lease is granted only if each root is a head or a root of a live lease. Else it is `Stale`.
@@ -131,6 +140,8 @@ impl std::ops::AddAssign for Deleted {
 ///  C6  A head that is added outside a lease ends the cycle that is announced.
 ///  C7  A deleted block is gone from `get`, `has` and `scan`; putting it again brings it back.
 ///  C8  A lease ends when it is dropped, and when its process dies. A put under it is `Stale` from then on.
+///  C9  `compact` changes nothing that can be read, whoever reads and writes meanwhile. One that was refused or cut short
+///      has done part of it, or nothing.
 pub trait Collector: Send + Sync {
     /// Asks for a lease on what `roots` reach.
     fn lease(&self, roots: &[Cid]) -> Result<Lease, CollectorError>;
@@ -146,6 +157,10 @@ pub trait Collector: Send + Sync {
     /// Deletes those of `cids` that were not put since the cycle began. The caller deletes parents before children,
     /// so that a crash leaves no block whose children are gone.
     fn delete_if_untouched(&self, cycle: &Cycle, cids: &[Cid]) -> Result<Deleted, CollectorError>;
+
+    /// Gives room back. Where the store is needed whole for that, snapshots and leases that live make it
+    /// [`Fault::Locked`]; what cannot be done here at all is [`Fault::Unsupported`].
+    fn compact(&self, how: Compact) -> Result<(), CollectorError>;
 }
 
 /// Why a lease was not granted, or a collection could not go on.

@@ -19,7 +19,7 @@ mod side;
 mod store;
 
 pub use blockstore::{BlockRead, BlockReadExt, Blockstore, CidStream, StoreError, check_size};
-pub use collector::{Collector, CollectorError, Cycle, Deleted, Lease, LeaseId, LeaseKeeper};
+pub use collector::{Collector, CollectorError, Compact, Cycle, Deleted, Lease, LeaseId, LeaseKeeper};
 pub use fault::Fault;
 pub use heads::{HeadsError, HeadsUpdate, Namespace, OpHeadsStore, Swap};
 pub use open::{Marker, OpenError};

@@ -41,7 +41,8 @@ pub(super) fn with_name(
     let key = key(actor.id());
     let blocks = Arc::clone(staged) as Arc<dyn BlockRead>;
     let settings = state.trees.over(blocks).tree(config);
-    if actor.name().len() > ACTOR_NAME_BYTES_MAX || settings.get(&key)?.is_some() {
+    let is_known_by_id = actor.id() == ActorId::SYSTEM || actor.name().len() > ACTOR_NAME_BYTES_MAX;
+    if is_known_by_id || settings.get(&key)?.is_some() {
         return Ok(config);
     }
     let mut writer = Writer::new();

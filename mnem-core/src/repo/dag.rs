@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BinaryHeap, HashSet};
 use super::error::RepoError;
 use super::operations::parent_of;
 use super::read::{decode, read};
+use super::state::State;
 use crate::block::Block;
 use crate::cid::Cid;
 use crate::codec::{DecodeError, Malformed};
@@ -199,12 +200,9 @@ pub(super) fn is_ancestor<Id: DagId>(
     cut.map_or(Ok(false), Err)
 }
 
-/// Returns the youngest operations behind `head` that were made at `time` or before: the heads of that moment.
-pub(super) fn operations_by(
-    blocks: &dyn BlockRead,
-    head: OperationId,
-    time: Time,
-) -> Result<Vec<OperationId>, RepoError> {
+/// Returns the youngest operations behind a state that were made at `time` or before: the heads of that moment.
+pub(super) fn operations_by(state: &State, time: Time) -> Result<Vec<OperationId>, RepoError> {
+    let (head, blocks) = (state.operation, &*state.blocks);
     let (mut by_then, mut seen) = (Vec::new(), HashSet::from([head]));
     let mut open = vec![(head, read::<Operation>(blocks, head.cid())?)];
     while let Some((id, operation)) = open.pop() {
@@ -214,7 +212,7 @@ pub(super) fn operations_by(
             continue;
         }
         for parent in operation.parents.iter().copied().filter(|parent| seen.insert(*parent)) {
-            open.push((parent, parent_of(blocks, &operation, parent)?));
+            open.push((parent, parent_of(state, &operation, parent)?));
         }
     }
     by_then.sort_unstable();

@@ -2,6 +2,7 @@
 
 use super::moment::Moment;
 use super::query::QueryError;
+use super::reach::ReachError;
 use super::revision::RevisionError;
 use super::vectors::VectorError;
 use crate::cid::Cid;
@@ -265,6 +266,9 @@ pub enum RepoError {
     /// A tree could not be read.
     #[error(transparent)]
     Tree(#[from] TreeError),
+    /// A walk over all that is kept met what should not be: check the store.
+    #[error(transparent)]
+    Reach(#[from] ReachError),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::collect::Going;
 use super::error::RepoError;
 use super::handle::Repo;
 use super::merge::RULES;
@@ -72,6 +73,7 @@ impl Repo {
             options,
             trees,
             schemas: Schemas::default(),
+            going: Going::default(),
         };
         Ok(Repo { shared: Arc::new(shared), branch, past: None })
     }

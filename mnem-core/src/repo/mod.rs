@@ -7,6 +7,8 @@
 
 mod actors;
 mod change;
+mod collect;
+mod cover;
 mod dag;
 mod delta;
 mod derived;
@@ -48,6 +50,7 @@ mod vectors;
 
 pub use actors::ACTOR_NAME_BYTES_MAX;
 pub use change::{Change, ChangeKind, Changed, Counts, DiffStat};
+pub use collect::{Automatic, Collected, KEPT_DAYS, KEPT_OPERATIONS, Reason, Retention};
 pub use delta::{Delta, Deltas, Differ, Ends, Field};
 pub use derived::DerivedWriter;
 pub use diff::{Diff, Only};

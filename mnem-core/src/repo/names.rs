@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::cover::cover;
 use super::error::RepoError;
 use super::handle::Repo;
 use super::options::Actor;
@@ -150,6 +151,7 @@ impl Repo {
         self.change(|state| {
             for commit in branches.iter().filter_map(|(_, commit)| *commit) {
                 let _: Commit = read(&*state.blocks, commit.cid())?;
+                cover(&self.shared, state, commit)?;
             }
             self.set(state, actor, RefKind::Remote, &edits, &[])
         })
@@ -170,6 +172,7 @@ impl Repo {
             }
             if !pending.iter().any(|block| block.cid() == at.cid()) {
                 let _: Commit = read(&*state.blocks, at.cid())?;
+                cover(&self.shared, state, at)?;
             }
             let edits = BTreeMap::from([(kind.key(name), Target::commit(at))]);
             self.set(state, actor, kind.into(), &edits, pending)
@@ -201,6 +204,7 @@ impl Repo {
             }
             if let Some(to) = to {
                 let _: Commit = read(&*state.blocks, to.cid())?;
+                cover(&self.shared, state, to)?;
             }
             let edits = BTreeMap::from([(kind.key(name), to.map_or_else(Target::absent, Target::commit))]);
             self.set(state, actor, kind.into(), &edits, &[])

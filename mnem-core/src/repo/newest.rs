@@ -56,13 +56,22 @@ pub(super) struct Newest<T> {
     seen: HashSet<Cid>,
     /// What was given last: its parents are not waiting yet.
     given: Vec<(Cid, Time)>,
+    /// What is not followed, as if it were absent.
+    horizon: HashSet<Cid>,
     /// Where the history was cut off. Told when all that is kept was given.
     cut: Option<RepoError>,
 }
 
 impl<T: Follows> Newest<T> {
     pub(super) fn new(blocks: Arc<dyn BlockRead>) -> Newest<T> {
-        Newest { blocks, waiting: BinaryHeap::new(), seen: HashSet::new(), given: Vec::new(), cut: None }
+        let (seen, horizon) = (HashSet::new(), HashSet::new());
+        Newest { blocks, waiting: BinaryHeap::new(), seen, given: Vec::new(), horizon, cut: None }
+    }
+
+    /// Ends before these.
+    pub(super) fn ending_at(mut self, horizon: &HashSet<Cid>) -> Newest<T> {
+        self.horizon.clone_from(horizon);
+        self
     }
 
     /// Adds an object to start from.
@@ -81,7 +90,8 @@ impl<T: Follows> Newest<T> {
             if self.seen.contains(&parent) {
                 continue;
             }
-            match self.blocks.get(&parent)? {
+            let is_out = self.horizon.contains(&parent);
+            match if is_out { None } else { self.blocks.get(&parent)? } {
                 Some(block) => self.push(parent, decode(&block)?),
                 None => {
                     let pruned = RepoError::Pruned { what: T::KIND, cid: parent, horizon };

@@ -12,7 +12,6 @@ use super::state::State;
 use crate::cid::Cid;
 use crate::id::{CommitId, OperationId};
 use crate::object::{Commit, Operation, OperationKind, View};
-use crate::port::BlockRead;
 use crate::tree::{KeyRange, Order};
 
 /// One operation of the log, with what it did to the names.
@@ -132,7 +131,7 @@ impl std::iter::FusedIterator for OpLog {}
 
 /// Starts a walk over all operations of a state.
 pub(super) fn operations(state: &State) -> Result<Newest<Operation>, RepoError> {
-    let mut newest = Newest::new(Arc::clone(&state.blocks));
+    let mut newest = Newest::new(Arc::clone(&state.blocks)).ending_at(state.horizon()?);
     newest.push(*state.operation.cid(), operation(state, state.operation)?);
     Ok(newest)
 }
@@ -148,13 +147,31 @@ pub(super) fn view_of(state: &State, operation: &Operation) -> Result<View, Repo
     read(&*state.blocks, &operation.view)
 }
 
+/// Reads an operation that what is to be written will rest on: it must be kept.
+pub(super) fn kept_operation(state: &State, id: OperationId) -> Result<Operation, RepoError> {
+    let found = operation(state, id)?;
+    let mut newest = operations(state)?;
+    loop {
+        match newest.advance(|_, _| {}) {
+            Ok(Some((cid, _))) if cid == *id.cid() => return Ok(found),
+            Ok(Some((_, other))) if other.generation >= found.generation => {}
+            Ok(Some((_, other))) => {
+                return Err(RepoError::Pruned { what: "operation", cid: *id.cid(), horizon: other.time });
+            }
+            Ok(None) => return Err(RepoError::Unknown { spec: format!("op:{id}"), similar: Vec::new() }),
+            Err(why) => return Err(why),
+        }
+    }
+}
+
 /// Reads the operation that another one follows.
 pub(super) fn parent_of(
-    blocks: &dyn BlockRead,
+    state: &State,
     operation: &Operation,
     parent: OperationId,
 ) -> Result<Operation, RepoError> {
-    match blocks.get(parent.cid())? {
+    let is_out = state.horizon()?.contains(parent.cid());
+    match if is_out { None } else { state.block(parent.cid())? } {
         Some(block) => decode(&block),
         None => {
             let (what, cid) = ("operation", *parent.cid());
@@ -167,8 +184,10 @@ pub(super) fn parent_of(
 pub(super) fn recorded(state: &State, id: OperationId, operation: Operation) -> Result<Recorded, RepoError> {
     let view = view_of(state, &operation)?;
     let before = match operation.parents.first() {
-        Some(parent) => state.block(parent.cid())?.map(|block| decode::<Operation>(&block)).transpose()?,
-        None => None,
+        Some(parent) if !state.horizon()?.contains(parent.cid()) => {
+            state.block(parent.cid())?.map(|block| decode::<Operation>(&block)).transpose()?
+        }
+        _ => None,
     };
     let moved = match before {
         Some(before) => moved(state, &view_of(state, &before)?, &view)?,

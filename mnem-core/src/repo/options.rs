@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::collect::Automatic;
 use crate::id::{ActorId, SessionId};
 use crate::object::Time;
 use crate::port::Namespace;
@@ -37,6 +38,9 @@ pub struct Options {
     pub node_cache_bytes: u64,
     /// How the trees of a new repository are cut. One that exists keeps its own.
     pub tree_params: TreeParams,
+    /// Whether commits pay for collection, slice by slice. Off by default: a program that has a quiet moment does better
+    /// to [collect](super::Repo::collect) then, and one that is done after a few commits has nothing to collect.
+    pub collect: Option<Automatic>,
 }
 
 impl Options {
@@ -53,6 +57,7 @@ impl Options {
             zone_minutes: 0,
             node_cache_bytes: 64 << 20,
             tree_params: TreeParams::V1,
+            collect: None,
         }
     }
 
@@ -78,6 +83,7 @@ impl fmt::Debug for Options {
             .field("zone_minutes", &self.zone_minutes)
             .field("node_cache_bytes", &self.node_cache_bytes)
             .field("tree_params", &self.tree_params)
+            .field("collect", &self.collect)
             .finish_non_exhaustive()
     }
 }
@@ -93,6 +99,11 @@ impl Actor {
     /// Returns the actor of this name.
     pub fn named(name: &str) -> Actor {
         Actor { name: name.into(), id: ActorId::named(name) }
+    }
+
+    /// Who does what nobody asked for.
+    pub(super) fn system() -> Actor {
+        Actor { name: "".into(), id: ActorId::SYSTEM }
     }
 
     /// Returns the name.

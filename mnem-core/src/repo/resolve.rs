@@ -208,7 +208,7 @@ impl Repo {
 
     /// Returns the heads of a moment of the past.
     fn operations_by(&self, state: &State, when: &Moment, text: &str) -> Result<Vec<OperationId>, RepoError> {
-        let heads = dag::operations_by(&*state.blocks, state.operation, self.time_of(*when)?)?;
+        let heads = dag::operations_by(state, self.time_of(*when)?)?;
         if heads.is_empty() {
             return Err(RepoError::NothingBy { spec: text.to_owned(), moment: *when });
         }

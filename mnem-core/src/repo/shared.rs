@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use super::actors;
+use super::collect::Going;
 use super::dag;
 use super::error::RepoError;
 use super::options::{Actor, Options};
@@ -35,6 +36,7 @@ pub(super) struct Shared {
     pub(super) empty_root: Cid,
     pub(super) trees: Arc<NodeCache>,
     pub(super) schemas: Schemas,
+    pub(super) going: Going,
 }
 
 impl Shared {

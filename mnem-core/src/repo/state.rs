@@ -1,7 +1,9 @@
 //! One state of a repository's names: what the heads of one moment say together.
 
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, OnceLock};
 
+use super::collect::horizon;
 use super::error::RepoError;
 use super::index::Built;
 use super::read::read;
@@ -31,6 +33,7 @@ pub(super) struct State {
     pub(super) trees: TreeStore,
     /// Indexes that are not in the store, built for reading.
     pub(super) built: Built,
+    horizon: OnceLock<HashSet<Cid>>,
 }
 
 impl State {
@@ -72,6 +75,7 @@ impl State {
                 blocks: below,
                 trees,
                 built: Built::default(),
+                horizon: OnceLock::new(),
             });
         }
         let staged = Arc::new(Staged::new(below));
@@ -89,6 +93,7 @@ impl State {
             blocks: staged,
             trees,
             built: Built::default(),
+            horizon: OnceLock::new(),
         })
     }
 
@@ -102,6 +107,7 @@ impl State {
             time: self.time,
             view: self.view.clone(),
             built: Built::default(),
+            horizon: self.horizon.clone(),
             pending: self.pending.iter().cloned().chain(staged.blocks()).collect(),
             trees: self.trees.over(Arc::clone(&staged) as Arc<dyn BlockRead>),
             blocks: staged,
@@ -110,6 +116,16 @@ impl State {
 
     pub(super) fn lease(&self) -> &Lease {
         self.stored.lease()
+    }
+
+    /// Returns the operations that are not kept any more and that kept ones follow. What lies there may still be there for
+    /// a while, but nobody may rest on it.
+    pub(super) fn horizon(&self) -> Result<&HashSet<Cid>, RepoError> {
+        if let Some(horizon) = self.horizon.get() {
+            return Ok(horizon);
+        }
+        let horizon = horizon::read(&self.trees, self.view.config)?;
+        Ok(self.horizon.get_or_init(|| horizon))
     }
 
     /// Returns where a name points.

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::actors;
+use super::collect::horizon;
 use super::dag;
 use super::error::RepoError;
 use super::handle::Repo;
@@ -57,7 +58,7 @@ impl Repo {
     /// [`revert_op_against`](Self::revert_op_against).
     pub fn revert_op(&self, actor: &Actor, of: OperationId) -> Result<OperationId, RepoError> {
         self.change(|state| {
-            let operation = operations::operation(state, of)?;
+            let operation = operations::kept_operation(state, of)?;
             let [parent] = operation.parents[..] else {
                 let why = match operation.parents.len() {
                     0 => "it made the repository",
@@ -78,7 +79,7 @@ impl Repo {
         parent: OperationId,
     ) -> Result<OperationId, RepoError> {
         self.change(|state| {
-            let operation = operations::operation(state, of)?;
+            let operation = operations::kept_operation(state, of)?;
             if !operation.parents.contains(&parent) {
                 return Err(RepoError::NotUndoable { operation: of, why: "it does not follow that one" });
             }
@@ -90,12 +91,12 @@ impl Repo {
     /// Puts all names back as an operation left them.
     pub fn restore(&self, actor: &Actor, to: OperationId) -> Result<OperationId, RepoError> {
         self.change(|state| {
-            let view = operations::view_of(state, &operations::operation(state, to)?)?;
+            let view = operations::view_of(state, &operations::kept_operation(state, to)?)?;
             let staged = Arc::new(Staged::new(Arc::clone(&state.blocks)));
-            let is_actor = |change: &Change| actors::is_key(&change.key);
-            // All settings go back but the names of actors.
+            let stays = |change: &Change| is_kept(&change.key);
+            // All settings go back but the names of actors and where the log ends.
             let config = edit(state, &staged, state.view.config, &view.config, |change| {
-                Ok(if is_actor(change) { None } else { Some(change.after.clone()) })
+                Ok(if stays(change) { None } else { Some(change.after.clone()) })
             })?;
             let view = View { refs: view.refs, remotes: view.remotes, config, ..state.view.clone() };
             self.shared.publish(state, &view, OperationKind::Restore { to }, actor, &staged, &[])
@@ -145,7 +146,7 @@ impl Repo {
             return Err(RepoError::NotUndoable { operation: step.of, why: "what was erased is gone" });
         }
         let made = operations::view_of(state, &step.operation)?;
-        let before = operations::parent_of(&*state.blocks, &step.operation, step.parent)?;
+        let before = operations::parent_of(state, &step.operation, step.parent)?;
         let before = operations::view_of(state, &before)?;
         let staged = Arc::new(Staged::new(Arc::clone(&state.blocks)));
         let mut rows = Vec::new();
@@ -252,10 +253,15 @@ fn find(
 fn first_done(state: &State, id: OperationId, operation: &Operation) -> Result<Recorded, RepoError> {
     let (mut id, mut operation) = (id, operation.clone());
     while let OperationKind::Undo { of } | OperationKind::Redo { of } = operation.kind {
-        operation = operations::parent_of(&*state.blocks, &operation, of)?;
+        operation = operations::parent_of(state, &operation, of)?;
         id = of;
     }
     operations::recorded(state, id, operation)
+}
+
+/// Says whether a setting is none that anybody set.
+fn is_kept(key: &[u8]) -> bool {
+    actors::is_key(key) || horizon::is_key(key)
 }
 
 /// Takes a map of the view back: what still is as it was made. For the rest `moved_on` decides; `None` leaves it.
@@ -267,7 +273,7 @@ fn back(
 ) -> Result<Cid, RepoError> {
     let present = state.trees.tree(*now);
     let decide = |change: &Change| {
-        if actors::is_key(&change.key) {
+        if is_kept(&change.key) {
             return Ok(None);
         }
         let value = present.get(&change.key)?;

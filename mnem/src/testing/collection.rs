@@ -1,4 +1,4 @@
-//! C1 to C8: leases, cycles, and the only way to delete.
+//! C1 to C9: leases, cycles, and the only way to delete.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use super::blocks::{all, assert_absent};
 use super::lab::Lab;
 use super::sample::{NoKeeper, advance, block, blocks, commit, head, namespace, update};
 use super::suite::Checked;
-use crate::port::{CollectorError, Cycle, Deleted, HeadsUpdate, Lease, Swap};
+use crate::port::{CollectorError, Compact, Cycle, Deleted, Fault, HeadsUpdate, Lease, Swap};
 use crate::{Block, Cid, Store};
 
 fn cids(blocks: &[Block]) -> Vec<Cid> {
@@ -258,5 +258,34 @@ pub(super) fn c8_leases_end_with_the_power(lab: &dyn Lab) -> Checked {
     let store = lab.open()?;
     assert_eq!(store.begin_cycle()?.roots(), [*block("head", 1).cid()]);
     assert_eq!(collect(&*store, &blocks("put", 3))?, 3);
+    Ok(())
+}
+
+pub(super) fn c9_compacting_changes_nothing_that_can_be_read(lab: &dyn Lab) -> Checked {
+    let some = |blocks: &[Block]| blocks.iter().cloned().map(Some).collect::<Vec<_>>();
+    let store = lab.open()?;
+    let (kept, gone) = (blocks("kept", 300), blocks("gone", 300));
+    store.put_many(&kept)?;
+    store.put_many(&gone)?;
+    advance(&*store, &[], &kept[0])?;
+    assert_eq!(collect(&*store, &gone)?, 300);
+    for how in [Compact::Room, Compact::Traces] {
+        match store.compact(how) {
+            Ok(()) | Err(CollectorError::Fault(Fault::Unsupported { .. })) => {}
+            Err(error) => return Err(error.into()),
+        }
+        assert_eq!(store.get_many(&cids(&kept))?, some(&kept));
+        assert!(store.has_many(&cids(&gone))?.iter().all(|is_there| !is_there));
+        assert_eq!(store.heads(&crate::port::Namespace::default())?, [head(&kept[0])]);
+    }
+    let snapshot = store.snapshot()?;
+    match store.compact(Compact::Room) {
+        Ok(()) | Err(CollectorError::Fault(Fault::Locked { .. })) => {}
+        Err(error) => return Err(error.into()),
+    }
+    assert_eq!(snapshot.get_many(&cids(&kept))?, some(&kept));
+    drop(snapshot);
+    store.put_many(&gone)?;
+    assert_eq!(store.get_many(&cids(&gone))?, some(&gone), "there is room again");
     Ok(())
 }

@@ -143,6 +143,7 @@ macro_rules! promises {
             collection::c7_a_deleted_block_is_gone_and_can_come_back [],
             collection::c8_a_dropped_lease_holds_nothing [],
             collection::c8_leases_end_with_the_power [cuts_power],
+            collection::c9_compacting_changes_nothing_that_can_be_read [],
         }
     };
     (@table; $($module:ident::$name:ident [$($need:ident)*],)*) => {

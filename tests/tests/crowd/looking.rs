@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use mnem_core::port::{
-    BlockRead, Blockstore, CidStream, Collector, CollectorError, Cycle, Deleted, HeadsError, HeadsUpdate,
-    Lease, Namespace, OpHeadsStore, Row, RowStream, RowTable, SideError, SideTable, Store, StoreError,
-    StoreSnapshot, Swap, WriteBatch,
+    BlockRead, Blockstore, CidStream, Collector, CollectorError, Compact, Cycle, Deleted, HeadsError,
+    HeadsUpdate, Lease, Namespace, OpHeadsStore, Row, RowStream, RowTable, SideError, SideTable, Store,
+    StoreError, StoreSnapshot, Swap, WriteBatch,
 };
 use mnem_core::{Block, Cid, OperationId};
 
@@ -101,6 +101,10 @@ impl Collector for Looking {
 
     fn delete_if_untouched(&self, _: &Cycle, _: &[Cid]) -> Result<Deleted, CollectorError> {
         panic!("a reader deletes")
+    }
+
+    fn compact(&self, how: Compact) -> Result<(), CollectorError> {
+        panic!("a reader gives room back: {how:?}")
     }
 }
 

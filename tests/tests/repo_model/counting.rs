@@ -7,9 +7,9 @@ use bytes::Bytes;
 use mnem_core::counting::Counting;
 use mnem_core::object::kind_of;
 use mnem_core::port::{
-    BlockRead, Blockstore, CidStream, Collector, CollectorError, Cycle, Deleted, HeadsError, HeadsUpdate,
-    Lease, Namespace, OpHeadsStore, Row, RowStream, RowTable, SideError, SideTable, Store, StoreError,
-    StoreSnapshot, Swap, WriteBatch,
+    BlockRead, Blockstore, CidStream, Collector, CollectorError, Compact, Cycle, Deleted, HeadsError,
+    HeadsUpdate, Lease, Namespace, OpHeadsStore, Row, RowStream, RowTable, SideError, SideTable, Store,
+    StoreError, StoreSnapshot, Swap, WriteBatch,
 };
 use mnem_core::{Block, Cid, MemoryStore, OperationId};
 
@@ -148,6 +148,10 @@ impl Collector for CountingStore {
 
     fn delete_if_untouched(&self, cycle: &Cycle, cids: &[Cid]) -> Result<Deleted, CollectorError> {
         self.inner.delete_if_untouched(cycle, cids)
+    }
+
+    fn compact(&self, how: Compact) -> Result<(), CollectorError> {
+        self.inner.compact(how)
     }
 }
 

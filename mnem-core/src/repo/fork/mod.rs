@@ -14,9 +14,10 @@ mod rows;
 
 use std::sync::Arc;
 
+use super::collect::Going;
 use super::error::RepoError;
 use super::handle::Repo;
-use super::options::Actor;
+use super::options::{Actor, Options};
 use super::refs::{NameKind, Target};
 use super::schema::Schemas;
 use super::shared::Shared;
@@ -52,12 +53,13 @@ impl Snapshot {
         let overlay = Arc::new(overlay.started(namespace, &first, *operation)?);
         let shared = Shared {
             store: Arc::clone(&overlay) as Arc<dyn Store>,
-            options: self.shared.options.clone(),
+            options: Options { collect: None, ..self.shared.options.clone() },
             session: self.shared.options.draw_session(),
             params_cid: self.shared.params_cid,
             empty_root: self.shared.empty_root,
             trees: Arc::clone(&self.shared.trees),
             schemas: Schemas::default(),
+            going: Going::default(),
         };
         let repo = Repo { shared: Arc::new(shared), branch: Arc::clone(&self.branch), past: None };
         let is_at_tip = self.state.branch_tip(&self.branch)? == self.commit_id();

@@ -14,9 +14,9 @@ use crate::cid::Cid;
 use crate::id::OperationId;
 use crate::memory::MemoryStore;
 use crate::port::{
-    BlockRead, BlockReadExt, Blockstore, CidStream, Collector, CollectorError, Cycle, Deleted, HeadsError,
-    HeadsUpdate, Lease, Namespace, OpHeadsStore, Row, RowStream, RowTable, SideError, SideTable, Store,
-    StoreError, StoreSnapshot, Swap, WriteBatch, check_rows,
+    BlockRead, BlockReadExt, Blockstore, CidStream, Collector, CollectorError, Compact, Cycle, Deleted,
+    HeadsError, HeadsUpdate, Lease, Namespace, OpHeadsStore, Row, RowStream, RowTable, SideError, SideTable,
+    Store, StoreError, StoreSnapshot, Swap, WriteBatch, check_rows,
 };
 use crate::staged::Both;
 
@@ -198,6 +198,10 @@ impl Collector for Overlay {
 
     fn delete_if_untouched(&self, cycle: &Cycle, cids: &[Cid]) -> Result<Deleted, CollectorError> {
         self.new.delete_if_untouched(cycle, cids)
+    }
+
+    fn compact(&self, how: Compact) -> Result<(), CollectorError> {
+        self.new.compact(how)
     }
 }
 

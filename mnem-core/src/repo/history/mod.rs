@@ -39,6 +39,7 @@ use version::Versions;
 use walk::{OfEntity, Touch, Within};
 
 pub use blame::Blame;
+pub(super) use rows::{ROWS, side};
 pub use version::{Version, Writer};
 
 impl Snapshot {
@@ -174,7 +175,7 @@ fn reindex(of: &Snapshot) -> Result<u64, RepoError> {
     let missing = recorder.missing(of.commit_id())?;
     for some in missing.chunks(COMMITS_AT_ONCE) {
         some.iter().try_for_each(|commit| recorder.make(*commit))?;
-        shared.store.put_rows(&recorder.take()).map_err(rows::side)?;
+        shared.store.put_rows(&recorder.take()).map_err(side)?;
     }
     Ok(u64::try_from(missing.len()).unwrap_or(u64::MAX))
 }

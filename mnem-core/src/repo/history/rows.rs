@@ -12,7 +12,7 @@ use crate::object::{Skip, Time};
 use crate::port::{Namespace, Row, RowTable, SideError, SideTable, StoreError};
 use crate::repo::error::RepoError;
 
-pub(super) const ROWS: RowTable = RowTable::new("history");
+pub(in crate::repo) const ROWS: RowTable = RowTable::new("history");
 
 /// Names how rows are made. Another way needs another name: rows are found by it.
 const DEFINITION: &str = "history/1";
@@ -296,7 +296,7 @@ fn read_prints(reader: &mut Reader<'_>) -> Result<Prints, DecodeError> {
     Prints::from_bytes(reader.bytes()?).ok_or(wrong)
 }
 
-pub(super) fn side(why: SideError) -> RepoError {
+pub(in crate::repo) fn side(why: SideError) -> RepoError {
     RepoError::Store(StoreError::Side(why))
 }
 

@@ -33,7 +33,7 @@ pub use words::WordHit;
 pub(super) use edits::KeyEdits;
 pub(super) use keep::extend;
 pub(super) use read::{Built, IndexCursor, IndexTree};
-pub(super) use rows::{find_defined, remove_defined_if, root_of, row_defined};
+pub(super) use rows::{ROWS, find_defined, remove_defined_if, root_of, row_defined};
 
 use super::schema::Schema;
 use crate::cid::Cid;

@@ -10,7 +10,7 @@ use crate::repo::error::RepoError;
 use crate::repo::shared::Shared;
 use crate::repo::state::State;
 
-const ROWS: RowTable = RowTable::new("index");
+pub(in crate::repo) const ROWS: RowTable = RowTable::new("index");
 
 /// Returns the tree that a row names for these maps. The empty map has the empty index without a row.
 pub(super) fn find(

@@ -94,6 +94,8 @@ pub struct Walk {
     blocks: Arc<dyn BlockRead>,
     bounds: Bounds,
     seen: Seen,
+    /// What stands under erased ids.
+    passed: HashSet<[u8; 16]>,
     /// The next one last.
     open: Vec<Open>,
     ahead: HashMap<Cid, Option<Block>>,
@@ -109,8 +111,8 @@ struct Open {
 impl Walk {
     /// Starts without roots.
     pub fn new(blocks: Arc<dyn BlockRead>, bounds: Bounds) -> Walk {
-        let (seen, open, ahead) = (Seen::default(), Vec::new(), HashMap::new());
-        Walk { blocks, bounds, seen, open, ahead, ahead_bytes: 0 }
+        let (seen, passed) = (Seen::default(), HashSet::new());
+        Walk { blocks, bounds, seen, passed, open: Vec::new(), ahead: HashMap::new(), ahead_bytes: 0 }
     }
 
     /// Adds a root that must be there. It comes before what is open.
@@ -131,6 +133,11 @@ impl Walk {
     /// Says whether a block was reached, or may have been: two that share the first half of their hash are one here.
     pub fn has(&self, cid: &Cid) -> bool {
         self.seen.0.contains_key(&print(cid))
+    }
+
+    /// Says whether a block was passed by because it stands under an erased id. It may have been reached otherwise.
+    pub fn has_passed(&self, cid: &Cid) -> bool {
+        self.passed.contains(&print(cid))
     }
 
     /// Returns how many blocks were reached.
@@ -166,6 +173,11 @@ impl Walk {
             };
             let damaged = |why| ReachError::Damaged { cid, place, why };
             let found = links(&block, place, &self.bounds.erased).map_err(damaged)?;
+            if place != Place::Object && !self.bounds.erased.is_empty() {
+                let all = links(&block, place, &HashSet::new()).map_err(damaged)?;
+                let passed = all.iter().filter(|link| !found.contains(link));
+                self.passed.extend(passed.map(|link| print(&link.cid)));
+            }
             let is_alone = self.bounds.operations_alone && is_operation(&block, &found);
             for mut link in found.into_iter().rev() {
                 let is_out = self.bounds.stop_at.contains(&link.cid) || is_alone && link.bond == Bond::Parent;

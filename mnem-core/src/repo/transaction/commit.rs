@@ -12,6 +12,7 @@ use crate::id::{CommitId, EntityId, OperationId};
 use crate::key::ConflictKey;
 use crate::object::{Commit, Object, OperationKind};
 use crate::port::{BlockRead, HeadsUpdate, Row, Swap, WriteBatch};
+use crate::repo::collect;
 use crate::repo::dag;
 use crate::repo::entity::Entity;
 use crate::repo::error::RepoError;
@@ -47,6 +48,7 @@ impl Transaction {
         let at = Some(Arc::new(At { id: commit_id, commit }));
         // Read again: the new state holds a lease on the new head, where this one holds the old.
         let state = Arc::new(self.base.shared.state_at(operation)?);
+        collect::after_commit(&self.base.shared, state.generation);
         Ok(Snapshot { shared: self.base.shared, state, branch: self.base.branch, at })
     }
 

@@ -14,6 +14,7 @@ use crate::cid::Cid;
 use crate::id::{ActorId, ChangeId, CommitId, EdgeId, EntityId, NodeId, SessionId};
 use crate::object::{Commit, Object, Time};
 use crate::port::{BlockRead, BlockReadExt};
+use crate::repo::cover::cover;
 use crate::repo::dag;
 use crate::repo::delta::Differ;
 use crate::repo::entity::{self, Entity};
@@ -214,7 +215,13 @@ impl Transaction {
     fn find(&self, other: impl IntoRevision) -> Result<Snapshot, RepoError> {
         let Snapshot { shared, state, branch, .. } = self.base();
         let past = Some(Arc::clone(state));
-        Repo { shared: Arc::clone(shared), branch: Arc::clone(branch), past }.at(other)
+        let found = Repo { shared: Arc::clone(shared), branch: Arc::clone(branch), past }.at(other)?;
+        match found.commit_id() {
+            // A union that was only ever read is nowhere; it is refused where it would be followed.
+            Some(id) if state.block(id.cid())?.is_some() => cover(shared, state, id)?,
+            _ => {}
+        }
+        Ok(found)
     }
 
     pub(super) fn parents(&self) -> Vec<CommitId> {
