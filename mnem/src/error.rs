@@ -5,6 +5,7 @@ use mnem_core::repo::RepoError;
 use mnem_core::repo::query::QueryError;
 use mnem_core::value::ValueError;
 
+use crate::backup::BackupError;
 use crate::copy::CopyError;
 use crate::url::BadUrl;
 
@@ -43,6 +44,9 @@ pub enum Error {
     /// A copy did not finish.
     #[error(transparent)]
     Copy(#[from] CopyError),
+    /// A backup was not made, or not made a store of.
+    #[error(transparent)]
+    Backup(#[from] BackupError),
     /// A test of several backends failed on this one.
     #[cfg(feature = "testing")]
     #[error("on {backend}: {source}")]
@@ -75,6 +79,7 @@ impl Error {
             Error::Copy(CopyError::Stopped) => "stopped",
             Error::Copy(CopyError::Diverged { .. }) => "diverged",
             Error::Copy(CopyError::Contended { .. }) => "contended",
+            Error::Backup(error) => backup_code(error),
             #[cfg(feature = "testing")]
             Error::OnBackend { source, .. } => source.code(),
             // The ports' errors are open for more variants.
@@ -178,6 +183,24 @@ fn heads_code(error: &HeadsError) -> &'static str {
         HeadsError::Absent { .. } => "absent",
         HeadsError::WouldBeEmpty { .. } => "would-be-empty",
         _ => "other",
+    }
+}
+
+fn backup_code(error: &BackupError) -> &'static str {
+    match error {
+        BackupError::Store(error) => store_code(error),
+        BackupError::Heads(error) => heads_code(error),
+        BackupError::Open(error) => open_code(error),
+        BackupError::Io { .. } => "io",
+        BackupError::Damaged { .. } => "corrupt",
+        BackupError::NotABackup { .. } => "not-a-backup",
+        BackupError::NewerFormat { .. } => "newer-format",
+        BackupError::ParentMissing { .. } => "absent",
+        BackupError::Unknown { .. } => "unknown",
+        BackupError::Exists { .. } => "exists",
+        BackupError::Locked { .. } => "locked",
+        BackupError::Unsuitable { .. } => "unsuitable",
+        BackupError::Stopped => "stopped",
     }
 }
 

@@ -24,9 +24,11 @@
 //! * [`query`]: questions as values: predicates, pages, counts, groups, walks; an index answers where one is kept.
 //! * [`ann`] (feature `ann`, on unless switched off): search by nearness at any commit: [`Vectors`], [`Top`].
 //! * [`store`]: the stores below, by URL; [`copy`](copy()) takes everything from one into another, of whichever kinds.
+//! * [`backup`]: one moment of a store, kept elsewhere, whole or what changed since the last one; and a store made of it.
 //! * [`testing`] (feature `testing`): the conformance suite for backends, and `each_backend` for your own tests.
 //! * [`port`]: what a backend promises, by number.
 
+pub mod backup;
 pub mod copy;
 mod error;
 mod repo;

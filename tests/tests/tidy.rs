@@ -71,7 +71,14 @@ fn crates_use_only_what_they_may() {
         ("mnem-backend-native", vec!["mnem-core", "mnem-vfs"]),
         (
             "mnem",
-            vec!["mnem-ann", "mnem-core", "mnem-backend-simple", "mnem-backend-redb", "mnem-backend-native"],
+            vec![
+                "mnem-ann",
+                "mnem-core",
+                "mnem-vfs",
+                "mnem-backend-simple",
+                "mnem-backend-redb",
+                "mnem-backend-native",
+            ],
         ),
         ("mnem-cli", vec!["mnem", "mnem-core"]),
         (
