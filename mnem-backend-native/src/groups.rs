@@ -47,6 +47,8 @@ pub(crate) struct Groups<'a> {
     /// How many cores may compress.
     pub(crate) threads: usize,
     run: Option<Run>,
+    /// Room for the next run's bytes, used before.
+    spare: Vec<u8>,
     written: u64,
 }
 
@@ -67,7 +69,7 @@ impl<'a> Groups<'a> {
             Some(_) => thread::available_parallelism().map_or(1, usize::from).min(4),
             None => 1,
         };
-        Groups { data, space, options, generation, ahead, threads, run: None, written: 0 }
+        Groups { data, space, options, generation, ahead, threads, run: None, spare: Vec::new(), written: 0 }
     }
 
     /// Writes values in their order, and hands each one's key and place to `placed`.
@@ -150,7 +152,7 @@ impl<'a> Groups<'a> {
         if self.run.as_ref().is_some_and(is_too_long) {
             self.close()?;
         }
-        let (space, ahead) = (self.space, self.ahead);
+        let (space, ahead, spare) = (self.space, self.ahead, &mut self.spare);
         let run = self.run.get_or_insert_with(|| {
             let least = align_up(needed, PAGE_BYTES) / PAGE_BYTES;
             let most = least.max(RUN_PAGES);
@@ -158,7 +160,7 @@ impl<'a> Groups<'a> {
                 Some(id) => space.take_ahead(id, least, most),
                 None => space.take(least, most),
             };
-            Run { pages, bytes: Vec::new() }
+            Run { pages, bytes: std::mem::take(spare) }
         });
         let granule = run.pages.start * GRANULES_PER_PAGE + wide(run.bytes.len()) / GRANULE_BYTES;
         let crc = draft.place(self.data.store, granule, self.generation, &mut run.bytes);
@@ -173,6 +175,8 @@ impl<'a> Groups<'a> {
             run.bytes.resize(usize::try_from(pages * PAGE_BYTES).expect("a run is bounded"), 0);
             self.data.write(run.pages.start * PAGE_BYTES, &run.bytes)?;
             self.written += wide(run.bytes.len());
+            run.bytes.clear();
+            self.spare = run.bytes;
             match self.ahead {
                 _ if end == run.pages.end => {}
                 Some(id) => self.space.shorten_ahead(id, end..run.pages.end),

@@ -1,5 +1,9 @@
 //! How a store is to behave. Every option has an effect and a range.
 
+use std::cell::RefCell;
+
+use lz4_flex::block::{CompressTable, compress_into_with_table, get_maximum_output_size};
+
 /// Smallest log segment, and the size of the first one.
 pub(crate) const SEGMENT_BYTES_MIN: u64 = 32 << 10;
 
@@ -42,9 +46,24 @@ impl Compression {
         if self == Compression::None || raw.len() < WORTH_TRYING_BYTES {
             return None;
         }
-        let packed = lz4_flex::block::compress(raw);
-        (packed.len() < raw.len() - raw.len() / 16).then_some(packed)
+        let most = raw.len() - raw.len() / 16;
+        if raw.len() > SCRATCH_BYTES_MAX {
+            return Some(lz4_flex::block::compress(raw)).filter(|packed| packed.len() < most);
+        }
+        SCRATCH.with_borrow_mut(|(table, packed)| {
+            packed.resize(packed.len().max(get_maximum_output_size(raw.len())), 0);
+            let length = compress_into_with_table(raw, packed, table).ok().filter(|length| *length < most)?;
+            Some(packed[..length].to_vec())
+        })
     }
+}
+
+/// Groups are shorter but for those of one long value: so what a thread keeps is little.
+const SCRATCH_BYTES_MAX: usize = 64 << 10;
+
+thread_local! {
+    /// What compressing needs, once a thread and not once a group.
+    static SCRATCH: RefCell<(CompressTable, Vec<u8>)> = RefCell::default();
 }
 
 /// How a store is to behave. Fixed while it is open, free to differ the next time.

@@ -52,6 +52,22 @@ fn a_small_commit_is_one_write_and_one_sync_of_at_most_8_kib_more() {
 }
 
 #[test]
+fn a_large_record_is_compressed_in_the_log_and_comes_back_after_a_crash() {
+    let (disk, store) = fresh(wide(WalCommitPolicy::Always));
+    let value = b"much of the same ".repeat(3000);
+    let row = |number: u8| Row { table: TABLE, key: vec![number].into(), value: Some(value.clone().into()) };
+    let rows: Vec<Row> = (0..8).map(row).collect();
+    store.put_rows(&rows).unwrap();
+    store.sync().unwrap();
+    assert!(store.metrics().log_bytes < 40_000, "{} bytes of log", store.metrics().log_bytes);
+    let after = disk.inner().restart(Crash::random(1));
+    let store = StorageEngine::open_with(Arc::new(after), "/store", OPTIONS).unwrap();
+    for row in rows {
+        assert_eq!(store.row(TABLE, &row.key).unwrap(), row.value);
+    }
+}
+
+#[test]
 fn a_duplicate_of_a_durable_block_writes_nothing() {
     let (disk, store) = fresh(wide(WalCommitPolicy::Always));
     let blocks = [block(1, 500), block(2, 600)];

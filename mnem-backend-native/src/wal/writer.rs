@@ -7,13 +7,16 @@ use std::sync::Arc;
 use mnem_core::port::Fault;
 use mnem_vfs::{OpenMode, Vfs, VfsFile, VfsFileExt};
 
+use super::Lsn;
 use super::record::{RECORD_HEADER_BYTES, RecordHeader};
 use super::segment::{self, SEGMENT_HEADER_BYTES, SegmentHeader, fault};
-use super::{BLOCK_BYTES, Lsn};
 use crate::bytes::{StoreId, wide};
 use crate::health::Health;
 use crate::metrics::Counters;
 use crate::options::{Compression, SEGMENT_BYTES_MIN};
+
+/// Records are compressed from this size on: there it is the room in the log that counts.
+const COMPRESSED_BYTES_MIN: usize = 256 << 10;
 
 /// The changes of one transaction, encoded and compressed.
 #[derive(Debug)]
@@ -27,8 +30,8 @@ pub(crate) struct Body {
 impl Body {
     pub(crate) fn new(raw: Vec<u8>, changes: u32, compression: Compression) -> Body {
         let raw_len = u32::try_from(raw.len()).expect("a record is bounded");
-        // A flush takes whole blocks: what fits one gains nothing.
-        let is_long = wide(RECORD_HEADER_BYTES + raw.len()) > BLOCK_BYTES;
+        // Compressing takes longer than writing does, and a checkpoint compresses the values once more.
+        let is_long = raw.len() >= COMPRESSED_BYTES_MIN;
         let packed = if is_long { compression.shrink(&raw) } else { None };
         Body { raw_len, changes, is_lz4: packed.is_some(), stored: packed.unwrap_or(raw) }
     }
