@@ -70,13 +70,29 @@ impl Chunker {
         Ok(if ends { self.close() } else { None })
     }
 
-    /// Returns how many of the entries could be appended without a look at their keys, as the open node would still be
-    /// too short to end.
-    pub(crate) fn surely_open(&self, rule: &Rule, node: &Node, entries: Range<usize>) -> usize {
-        let room = rule.open_bytes().saturating_sub(self.weight());
-        let start = node.weight_before(entries.start);
-        // Small: what is too short to end has few entries.
-        entries.take_while(|i| node.weight_before(i + 1) - start <= room).count()
+    /// Appends entries of another node of the level, as one piece: up to the one after which the open node ends, or up to
+    /// where it [stands](Self::stands_at) as the other did. Returns how many, at least one, and the node if it ends.
+    pub(crate) fn push_until(
+        &mut self,
+        rule: &Rule,
+        node: &Node,
+        entries: Range<usize>,
+    ) -> Result<(usize, Option<Made>), TreeError> {
+        let (open, start) = (self.weight(), node.weight_before(entries.start));
+        let weight_before = |i| open + node.weight_before(i) - start;
+        let (mut end, mut ends) = (entries.start, false);
+        while end < entries.end && !ends {
+            let count = self.entries + (end - entries.start);
+            let is_alike = count == end && weight_before(end) == node.weight_before(end);
+            if is_alike && end > entries.start {
+                break;
+            }
+            let (before, after) = (weight_before(end), weight_before(end + 1));
+            ends = rule.ends(self.level, node.key(end), before, after, count + 1);
+            end += 1;
+        }
+        let made = self.push_known(node, entries.start..end, ends)?;
+        Ok((end - entries.start, made))
     }
 
     /// Appends entries of another node of the level, of which it is known that the open node does not end before the

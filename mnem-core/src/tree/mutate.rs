@@ -302,21 +302,16 @@ impl<'a, 's> Pass<'a, 's> {
     fn keep(&mut self, node: &Node, entries: Range<usize>) -> Result<(), TreeError> {
         let mut at = entries.start;
         while at < entries.end {
-            if self.chunker.stands_at(at, node.weight_before(at)) {
+            let rest = at..entries.end;
+            let (taken, made) = if self.chunker.stands_at(at, node.weight_before(at)) {
                 // As it did when the node was checked.
                 let ends = entries.end == node.len() && node.is_closed();
-                let made = self.chunker.push_known(node, at..entries.end, ends)?;
-                return self.emit(made, node);
-            }
-            let rule = &*self.store.rule;
-            let open = self.chunker.surely_open(rule, node, at..entries.end);
-            let made = if open > 0 {
-                self.chunker.push_known(node, at..at + open, false)?
+                (rest.len(), self.chunker.push_known(node, rest, ends)?)
             } else {
-                self.chunker.push(rule, node.key(at), node.tail(at), node.entry_count(at))?
+                self.chunker.push_until(&self.store.rule, node, rest)?
             };
             self.emit(made, node)?;
-            at += open.max(1);
+            at += taken;
         }
         Ok(())
     }

@@ -83,11 +83,6 @@ impl Rule {
         chance > 0 && self.hash(level, key) >> self.params.shift < chance
     }
 
-    /// Returns how many bytes of entries a node may have that does not end whatever its keys are.
-    pub(crate) fn open_bytes(&self) -> usize {
-        self.params.min.min(self.params.max - 1) as usize
-    }
-
     fn hash(&self, level: u8, key: &[u8]) -> u64 {
         match self.hashers.get(usize::from(level)) {
             Some(hasher) => hasher.hash(key),
