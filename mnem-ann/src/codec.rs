@@ -11,9 +11,7 @@
 
 use std::ops::Range;
 
-use pulp::Arch;
-
-use crate::kernel::{dot, wide_dot};
+use crate::kernel::{dot, fast, wide_dot};
 use crate::rotation::Rotation;
 
 const LENGTH: Range<usize> = 0..4;
@@ -163,7 +161,7 @@ fn power_of_two_near(size: f32) -> f64 {
 
 /// Finds the step for the greatest of `numbers`, writes the codes, and returns the step and what is lost.
 fn quantize(numbers: &[f32], codes: &mut [i8]) -> (Short, f32) {
-    Arch::new().dispatch(
+    fast(
         #[inline(always)]
         || {
             let size = greatest(numbers);

@@ -9,7 +9,7 @@
 //!
 //! Used by: `question`, `codec`. Threads: no state.
 
-use pulp::Arch;
+use pulp::{Arch, WithSimd};
 
 /// Sums side by side. Part of what a score is: another number gives other bits.
 pub(crate) const LANES: usize = 32;
@@ -30,6 +30,24 @@ impl Number for f64 {
     #[inline(always)]
     fn from_f32(number: f32) -> f64 {
         f64::from(number)
+    }
+}
+
+/// Runs work with the best instructions that the processor has. What is to profit has to be inlined into `work`.
+#[inline(always)]
+pub(crate) fn fast<R>(work: impl FnMut() -> R) -> R {
+    Arch::new().dispatch(Work(work))
+}
+
+/// Calls its closure in place: called as a `FnOnce` it would be a function of its own, without those instructions.
+struct Work<F>(F);
+
+impl<R, F: FnMut() -> R> WithSimd for Work<F> {
+    type Output = R;
+
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(mut self, _: S) -> R {
+        (self.0)()
     }
 }
 
@@ -66,7 +84,7 @@ fn fold<N: Number>(mut sums: [N; LANES]) -> N {
 
 /// Returns the dot product.
 pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
-    Arch::new().dispatch(
+    fast(
         #[inline(always)]
         || lanes::<f32>(a, b, |a, b| a * b),
     )
@@ -74,7 +92,7 @@ pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
 
 /// Returns the square of the distance.
 pub(crate) fn square_distance(a: &[f32], b: &[f32]) -> f32 {
-    Arch::new().dispatch(
+    fast(
         #[inline(always)]
         || lanes::<f32>(a, b, |a, b| (a - b) * (a - b)),
     )

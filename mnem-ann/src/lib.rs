@@ -23,6 +23,7 @@
 //! ```
 //!
 //! * [`Vectors`]: one model; [`Top`]: how many, and among which nodes; [`Hits`]: what was found, and what it took.
+//! * [`KnnEdgeIndex`]: of every node the nearest others, as edges beside the authored ones.
 //! * [`SearchError`]: what cannot be searched, by node.
 
 mod cache;
@@ -32,6 +33,7 @@ mod error;
 mod exact;
 mod hits;
 mod kernel;
+mod knn;
 mod progress;
 mod question;
 mod rotation;
@@ -51,5 +53,8 @@ pub use code_tree::{IndexDamage, Kept};
 pub use codec::CodeDamage;
 pub use error::{SearchError, Unfit};
 pub use hits::{Hit, Hits, SearchStats};
+pub use knn::{
+    KNN_BLOCKS, KNN_ROWS, Knn, KnnEdgeIndex, Link, NEIGHBORS_MAX, NearEdge, NearStep, Provenance, Updated,
+};
 pub use top::Top;
 pub use vectors::Vectors;

@@ -21,12 +21,22 @@ impl<'a> Watched<'a> {
         Watched { listener, step, done: 0 }
     }
 
+    /// One more of `total` is done, and it took a while.
+    pub(crate) fn step_of(&mut self, total: u64) -> Result<(), SearchError> {
+        self.done += 1;
+        self.tell(total)
+    }
+
     /// One more of `total` is done.
     pub(crate) fn step(&mut self, total: u64) -> Result<(), SearchError> {
         self.done += 1;
         if !self.done.is_multiple_of(STEPS) && self.done != total {
             return Ok(());
         }
+        self.tell(total)
+    }
+
+    fn tell(&mut self, total: u64) -> Result<(), SearchError> {
         match (self.listener)(&Progress::new(self.step, self.done, Some(total))) {
             ControlFlow::Continue(()) => Ok(()),
             ControlFlow::Break(()) => Err(SearchError::Cancelled),

@@ -18,6 +18,15 @@ pub(crate) enum Nearness {
 }
 
 impl Nearness {
+    /// Returns the score for a measure, which is the score but for distances: those are squared.
+    pub(crate) fn score(self, measure: f32) -> f32 {
+        match self {
+            Nearness::Cosine => measure.clamp(-1.0, 1.0),
+            Nearness::Dot => measure,
+            Nearness::L2 => -(-measure).max(0.0).sqrt() + 0.0,
+        }
+    }
+
     pub(crate) fn of(model: &Model) -> Result<Nearness, SearchError> {
         match &model.metric {
             Metric::Cosine => Ok(Nearness::Cosine),

@@ -4,7 +4,7 @@
 //! the greatest power of two that is not above their count. Angles and lengths stay but for rounding. FORMAT.md, "Vector
 //! codes".
 
-use pulp::Arch;
+use crate::kernel::fast;
 
 /// Context of the bits that say whose sign changes.
 const SIGNS: &str = "mnem vector rotation v1";
@@ -34,7 +34,7 @@ impl Rotation {
 
     /// Turns a vector.
     pub(crate) fn turn(&self, vector: &mut [f32]) {
-        Arch::new().dispatch(
+        fast(
             #[inline(always)]
             || self.turn_in(vector),
         );

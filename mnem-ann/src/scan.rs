@@ -10,9 +10,9 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use mnem_core::NodeId;
-use pulp::Arch;
 
 use crate::codec::{CodedQuestion, Head};
+use crate::kernel::fast;
 use crate::question::Nearness;
 use crate::table::Table;
 use crate::view::View;
@@ -75,7 +75,7 @@ impl<'q> Scan<'q> {
 
     /// Looks at all codes of a view.
     pub(crate) fn all(&mut self, view: &View) {
-        Arch::new().dispatch(
+        fast(
             #[inline(always)]
             || {
                 for at in 0..view.base.len() {
@@ -90,7 +90,7 @@ impl<'q> Scan<'q> {
 
     /// Looks at the codes of some nodes, those that have one.
     pub(crate) fn some(&mut self, view: &View, nodes: &[NodeId]) {
-        Arch::new().dispatch(
+        fast(
             #[inline(always)]
             || {
                 for (table, at) in nodes.iter().filter_map(|node| view.find(*node)) {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use mnem_core::Cid;
 use mnem_core::object::Model;
 use mnem_core::progress::{Listener, quiet};
 use mnem_core::repo::{Repo, Snapshot};
@@ -46,6 +47,14 @@ impl Vectors {
         let schema = snapshot.schema()?;
         let no_model = || SearchError::NoSuchModel { model: self.model.to_string() };
         schema.model(&self.model).cloned().ok_or_else(no_model)
+    }
+
+    /// Returns the root of the model's map in a state, be it empty.
+    pub(crate) fn state_root(&self, snapshot: &Snapshot) -> Result<Cid, SearchError> {
+        match snapshot.vectors_root(&self.model)? {
+            Some(root) => Ok(root),
+            None => Ok(*snapshot.trees().build_empty(&mut Vec::new())?.root()),
+        }
     }
 
     pub(crate) fn question(&self, snapshot: &Snapshot, vector: &[f32]) -> Result<Question, SearchError> {

@@ -14,7 +14,7 @@ use redb::{ReadTransaction, ReadableTable, WriteTransaction};
 
 use crate::RedbStore;
 use crate::store::{Durable, ENTRY_BYTES, Outcome};
-use crate::tables::{KNN_EDGES_TABLE, SIDE, cid_key, row_key, rows_prefix};
+use crate::tables::{KNN_EDGES_TABLE, SIDE, cid_key, key_cid, row_key, rows_prefix};
 use crate::trouble::Trouble;
 
 /// Length of the check in front of a row's value.
@@ -28,6 +28,16 @@ const PAGE_ROW_BYTES: usize = 256;
 
 /// Largest blob of nearest-neighbour edges.
 pub const KNN_EDGES_BYTES_MAX: usize = mnem_core::BLOCK_BYTES_MAX;
+
+/// Rows of this table whose key is that of a block, and whose value is what it names, lie in [`KNN_EDGES_TABLE`]: the key
+/// is their check. No other row of it is taken.
+const BLOB_ROWS: RowTable = RowTable::new("knn-edges");
+
+/// Returns the block that a row of [`BLOB_ROWS`] is; `None` if its value is not what its key names.
+fn blob(key: &[u8], value: &[u8]) -> Option<Block> {
+    let cid = key_cid(key.try_into().ok()?)?;
+    Block::verify(cid, Bytes::copy_from_slice(value)).ok()
+}
 
 /// Hashes a row. The key includes the table's name and is told apart from the value by its length.
 fn check(key: &[u8], value: &[u8]) -> [u8; CHECK_BYTES] {
@@ -48,8 +58,22 @@ pub(crate) fn change(transaction: &WriteTransaction, rows: &[Row]) -> Result<u64
         return Ok(0);
     }
     let mut table = transaction.open_table(SIDE)?;
+    let mut blobs = transaction.open_table(KNN_EDGES_TABLE)?;
     let mut weight = 0;
     for row in rows {
+        if row.table == BLOB_ROWS {
+            weight += ENTRY_BYTES;
+            match (&row.value, <&[u8; 33]>::try_from(&*row.key)) {
+                // What is not under its own hash could not be told from damage: it is as if it had been lost.
+                (Some(value), Ok(key)) if blob(key, value).is_some() => {
+                    weight += value.len() as u64;
+                    blobs.insert(key, value.as_ref())?;
+                }
+                (_, Ok(key)) => drop(blobs.remove(key)?),
+                (_, Err(_)) => {}
+            }
+            continue;
+        }
         let key = row_key(row.table, &row.key);
         weight += ENTRY_BYTES;
         match &row.value {
@@ -68,6 +92,13 @@ pub(crate) fn change(transaction: &WriteTransaction, rows: &[Row]) -> Result<u64
 
 impl SideTable for RedbStore {
     fn row(&self, table: RowTable, key: &[u8]) -> Result<Option<Bytes>, SideError> {
+        if table == BLOB_ROWS {
+            let Ok(key) = <&[u8; 33]>::try_from(key) else { return Ok(None) };
+            return Ok(self.inner.read(|transaction| {
+                let stored = transaction.open_table(KNN_EDGES_TABLE)?.get(key)?;
+                Ok(stored.and_then(|stored| blob(key, stored.value())).map(|blob| blob.bytes().clone()))
+            })?);
+        }
         let key = row_key(table, key);
         Ok(self.inner.read(|transaction| {
             let stored = transaction.open_table(SIDE)?.get(key.as_slice())?;
@@ -77,6 +108,17 @@ impl SideTable for RedbStore {
 
     fn rows(&self, table: RowTable, from: &[u8]) -> Result<RowStream, SideError> {
         let inner = Arc::clone(&self.inner);
+        if table == BLOB_ROWS {
+            return Ok(Box::new(Rows {
+                prefix: Vec::new(),
+                next: Bound::Included(from.to_vec()),
+                page: VecDeque::new(),
+                over: false,
+                read: move |_: &[u8], next: &Bound<Vec<u8>>| {
+                    inner.read(|transaction| blobs_page(transaction, next))
+                },
+            }));
+        }
         let next = Bound::Included(row_key(table, from));
         Ok(Box::new(Rows {
             prefix: rows_prefix(table),
@@ -98,6 +140,16 @@ impl SideTable for RedbStore {
     }
 
     fn clear_rows(&self, table: RowTable) -> Result<(), SideError> {
+        if table == BLOB_ROWS {
+            return Ok(self.inner.write(Durable::Later, |transaction| {
+                let mut weight = 0;
+                transaction.open_table(KNN_EDGES_TABLE)?.retain(|_, value| {
+                    weight += value.len() as u64 + ENTRY_BYTES;
+                    false
+                })?;
+                Ok(((), if weight == 0 { Outcome::Abort } else { Outcome::Commit(weight) }))
+            })?);
+        }
         // The bytes after a name and its zero are those before the same name and a one.
         let end = [table.name().as_bytes(), &[1]].concat();
         Ok(self.inner.write(Durable::Later, |transaction| {
@@ -128,6 +180,34 @@ fn rows_page(transaction: &ReadTransaction, prefix: &[u8], next: &Bound<Vec<u8>>
         page_bytes += key.value().len() + value.value().len() + PAGE_ROW_BYTES;
         if let Some(value) = checked(key.value(), value.value()) {
             rows.push_back((Bytes::copy_from_slice(row), value));
+        }
+        if page_bytes > PAGE_BYTES {
+            return Ok((rows, Some(Bound::Excluded(key.value().to_vec()))));
+        }
+    }
+    Ok((rows, None))
+}
+
+/// Reads some rows of [`KNN_EDGES_TABLE`], damaged ones left out.
+fn blobs_page(transaction: &ReadTransaction, next: &Bound<Vec<u8>>) -> Result<Page, Trouble> {
+    let table = transaction.open_table(KNN_EDGES_TABLE)?;
+    // Keys have 33 bytes: the first at or after a shorter one is the first at or after it with zeros behind.
+    let padded = |from: &Vec<u8>| {
+        let mut key = [0; 33];
+        let length = from.len().min(33);
+        key[..length].copy_from_slice(&from[..length]);
+        key
+    };
+    let from: Bound<[u8; 33]> = match next {
+        Bound::Included(from) if from.len() > 33 => Bound::Excluded(padded(from)),
+        next => next.as_ref().map(padded),
+    };
+    let (mut rows, mut page_bytes) = (VecDeque::new(), 0);
+    for entry in ReadableTable::range::<&[u8; 33]>(&table, (from.as_ref(), Bound::Unbounded))? {
+        let (key, value) = entry?;
+        page_bytes += key.value().len() + value.value().len() + PAGE_ROW_BYTES;
+        if let Some(blob) = blob(key.value(), value.value()) {
+            rows.push_back((Bytes::copy_from_slice(key.value()), blob.bytes().clone()));
         }
         if page_bytes > PAGE_BYTES {
             return Ok((rows, Some(Bound::Excluded(key.value().to_vec()))));
