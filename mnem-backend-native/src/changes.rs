@@ -2,11 +2,11 @@
 //!
 //! Bytes: FORMAT.md, "Native backend", "Log record".
 //!
-//! Used by: `engine` (encodes), `recovery` (decodes).
+//! Used by: `engine` (encodes), `load` and `shared` (decode).
 
 use bytes::Bytes;
 
-use crate::bytes::Reader;
+use crate::bytes::{Reader, wide};
 use crate::group::Locator;
 use crate::keys::KEY_BYTES_MAX;
 use crate::memtable::{Change, Value};
@@ -15,6 +15,17 @@ const PUT: u8 = 1;
 const REMOVE: u8 = 2;
 const PLACED: u8 = 3;
 const MOVED: u8 = 4;
+
+/// What a change takes in memory beside its key and value.
+const ENTRY_BYTES: u64 = 160;
+
+/// Returns about how much memory changes take.
+pub(crate) fn memory_bytes(changes: &[Change]) -> u64 {
+    let bytes = |(key, value): &Change| {
+        wide(key.len() + value.as_ref().and_then(Value::bytes).map_or(0, Bytes::len)) + ENTRY_BYTES
+    };
+    changes.iter().map(bytes).sum()
+}
 
 /// Lays changes out: kind, length of the key, length of the value, key, value.
 pub(crate) fn encode(changes: &[Change]) -> Vec<u8> {

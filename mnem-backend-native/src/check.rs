@@ -13,6 +13,8 @@ impl StorageEngine {
     /// map of used pages with what is reachable. Checkpoints wait meanwhile.
     pub fn check(&self) -> Result<(), Fault> {
         let inner = &self.inner;
+        // Whoever only reads checks what it has seen last.
+        let _turn = if inner.options.mode.writes() { Some(inner.turn()?) } else { None };
         let state = inner.maintenance();
         let tip = inner.tip();
         let superblock = &state.superblock;

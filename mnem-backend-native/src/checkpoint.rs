@@ -11,7 +11,7 @@
 //! Lock order: maintenance, writer.
 
 use std::ops::Range;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
 use mnem_core::port::Fault;
 
@@ -25,6 +25,7 @@ use crate::keys::{self, Key};
 use crate::memtable::{Memtable, Value};
 use crate::page::{PAGE_SIZE, PageId};
 use crate::pool::Presence;
+use crate::shared::Writing;
 use crate::space::{Counts, PageMap};
 use crate::superblock::{Pointer, Root, SpaceRun, Superblock};
 use crate::view::{Tip, Version, locator};
@@ -42,8 +43,6 @@ pub(crate) struct Maintenance {
     pub(crate) superblock: Superblock,
     /// Pages of the generation before it.
     pub(crate) previous: PageMap,
-    /// Older versions that somebody may still read, and their pages.
-    read: Vec<(Weak<Version>, PageMap)>,
     /// What is frozen, if anything is.
     cut: Option<Cut>,
     /// Values in each page. Counted when the first one goes, kept up from then on.
@@ -62,7 +61,7 @@ struct Cut {
 
 impl Maintenance {
     pub(crate) fn new(superblock: Superblock, previous: PageMap) -> Maintenance {
-        Maintenance { superblock, previous, read: Vec::new(), cut: None, counts: None }
+        Maintenance { superblock, previous, cut: None, counts: None }
     }
 }
 
@@ -79,7 +78,7 @@ pub(crate) fn turn_over(inner: &Inner, state: &mut Maintenance) -> Result<(), Fa
 fn run(inner: &Inner, state: &mut Maintenance, even_if_empty: bool) -> Result<(), Fault> {
     inner.health.check()?;
     if state.cut.is_none() {
-        state.cut = freeze(inner, state, even_if_empty);
+        state.cut = freeze(inner, even_if_empty);
     }
     let Some(cut) = state.cut else { return Ok(()) };
     let version = inner.tip().version.clone();
@@ -92,14 +91,16 @@ fn run(inner: &Inner, state: &mut Maintenance, even_if_empty: bool) -> Result<()
     };
     // Else it would count as one that somebody reads.
     drop(version);
+    inner.need_pages(&made.used)?;
+    let writing = inner.begin_writing()?;
     write_superblock(inner, cut, &made.superblock)?;
-    install(inner, state, made);
+    install(inner, state, made, writing)?;
     inner.counters.checkpoints.add(1);
     Ok(())
 }
 
 /// Sets aside what is in memory, and begins a new table for what is committed from now on.
-fn freeze(inner: &Inner, state: &mut Maintenance, even_if_empty: bool) -> Option<Cut> {
+fn freeze(inner: &Inner, even_if_empty: bool) -> Option<Cut> {
     let writer = inner.writer();
     let tip = inner.tip();
     let old = &tip.version;
@@ -108,7 +109,7 @@ fn freeze(inner: &Inner, state: &mut Maintenance, even_if_empty: bool) -> Option
     }
     let frozen = Some(old.table.clone());
     let version = Version { frozen, table: Arc::default(), ..Version::clone(old) };
-    retire(inner, state, old);
+    inner.retired.add(old, &inner.space);
     inner.publish(Tip { lsn: tip.lsn, heads: tip.heads.clone(), version: Arc::new(version) });
     inner.begin_pending();
     let wal = &writer.wal;
@@ -121,19 +122,12 @@ fn freeze(inner: &Inner, state: &mut Maintenance, even_if_empty: bool) -> Option
     })
 }
 
-/// Readers of an old version keep its pages, and those that its table refers to.
-fn retire(inner: &Inner, state: &mut Maintenance, version: &Arc<Version>) {
-    let mut used = PageMap::clone(&version.used);
-    inner.space.add_ahead(&mut used);
-    state.read.push((Arc::downgrade(version), used));
-}
-
 /// Lets pages be handed out that nobody needs any more, and gives the end of the file back.
 fn settle_space(inner: &Inner, state: &mut Maintenance, used: &PageMap) {
-    state.read.retain(|(version, _)| version.strong_count() > 0);
     let mut busy = used.clone();
     busy.unite(&state.previous);
-    state.read.iter().for_each(|(_, used)| busy.unite(used));
+    inner.retired.unite_into(&mut busy);
+    inner.add_pages_of_others(&mut busy);
     inner.space.reset(busy, |end| {
         // A longer file than needed does no harm.
         if inner.data.file.len().is_ok_and(|length| length > end * PAGE_BYTES) {
@@ -202,7 +196,7 @@ fn count(
     displaced: &[Locator],
 ) -> Result<Option<Counts>, Fault> {
     let placed =
-        edits.iter().filter_map(|(_, value)| Locator::decode(value.as_deref()?)).map(|at| pages(&at));
+        edits.iter().filter_map(|(_, value)| Locator::decode(value.as_deref()?)).map(|at| at.pages());
     let mut counts = match state.counts.take() {
         Some(counts) => counts,
         None if displaced.is_empty() => {
@@ -213,15 +207,9 @@ fn count(
     };
     // What comes first: it may lie beside what goes.
     placed.clone().for_each(|pages| counts.add(pages));
-    displaced.iter().for_each(|at| counts.remove(pages(at), |page| used.remove(page)));
+    displaced.iter().for_each(|at| counts.remove(at.pages(), |page| used.remove(page)));
     placed.for_each(|pages| used.insert(pages));
     Ok(Some(counts))
-}
-
-/// Returns the pages that a value lies in.
-pub(crate) fn pages(at: &Locator) -> Range<u64> {
-    let range = at.range();
-    range.start / PAGE_BYTES..range.end.div_ceil(PAGE_BYTES)
 }
 
 /// Makes everything durable that the superblock reaches, then the superblock. From the first failed sync on, nothing is
@@ -235,7 +223,7 @@ fn write_superblock(inner: &Inner, cut: Cut, superblock: &Superblock) -> Result<
 }
 
 /// From now on the new superblock counts.
-fn install(inner: &Inner, state: &mut Maintenance, made: Made) {
+fn install(inner: &Inner, state: &mut Maintenance, made: Made, writing: Writing<'_>) -> Result<(), Fault> {
     let used = Arc::new(made.used);
     {
         let mut writer = inner.writer();
@@ -246,11 +234,13 @@ fn install(inner: &Inner, state: &mut Maintenance, made: Made) {
         let seen = Seen { generation: made.superblock.generation, presence };
         let index = Tree::new(made.superblock.root);
         let version = Version { index, seen, used: used.clone(), frozen: None, table };
-        retire(inner, state, &tip.version);
+        inner.retired.add(&tip.version, &inner.space);
         let mut previous = PageMap::clone(&tip.version.used);
         inner.space.add_ahead(&mut previous);
         state.previous = previous;
         inner.publish(Tip { lsn: tip.lsn, heads: tip.heads.clone(), version: Arc::new(version) });
+        // Before anything is used again that the checkpoint before needs.
+        writing.publish_checkpoint(made.superblock.generation)?;
         writer.wal.release(made.superblock.segment);
     }
     state.superblock = made.superblock;
@@ -258,6 +248,7 @@ fn install(inner: &Inner, state: &mut Maintenance, made: Made) {
     state.cut = None;
     inner.space.covered(made.lsn);
     settle_space(inner, state, &used);
+    Ok(())
 }
 
 /// What a batch of changes asks of the pages.
@@ -379,7 +370,7 @@ fn counts_of(data: &DataFile, root: Option<Root>) -> Result<Counts, Fault> {
     let mut counts = Counts::default();
     index::for_each_value(data, root, &mut |_| {}, &mut |_, value| {
         if value.len() == LOCATOR_BYTES {
-            counts.add(pages(&locator(data, value)?));
+            counts.add(locator(data, value)?.pages());
         }
         Ok(())
     })?;
@@ -392,7 +383,7 @@ pub(crate) fn reachable(data: &DataFile, root: Option<Root>) -> Result<PageMap, 
     let mut nodes = Vec::new();
     index::for_each_value(data, root, &mut |at| nodes.push(at.page.0), &mut |_, value| {
         if value.len() == LOCATOR_BYTES {
-            used.insert(pages(&locator(data, value)?));
+            used.insert(locator(data, value)?.pages());
         }
         Ok(())
     })?;

@@ -136,8 +136,9 @@ impl StorageEngine {
     fn carry_out(&self, batch: Vec<Leaving>) -> Result<(), StoreError> {
         let inner = &self.inner;
         inner.health.check()?;
+        let _turn = inner.turn()?;
         let run = inner.space.begin_ahead();
-        match write(inner, run, batch) {
+        match write(inner, run, batch).and_then(|blocks| inner.need_run(run).map(|()| blocks)) {
             Ok(blocks) => inner.submit(Request::Move(Moves { run, blocks })).map(|_| ()),
             Err(error) => {
                 inner.space.abandon(run);

@@ -61,6 +61,11 @@ impl DataFile {
         Ok(bytes)
     }
 
+    /// Returns how many pages the file has.
+    pub(crate) fn pages(&self) -> u64 {
+        self.file.len().map_or(0, |length| length.div_ceil(PAGE_SIZE as u64))
+    }
+
     pub(crate) fn write(&self, offset: u64, bytes: &[u8]) -> Result<(), Fault> {
         self.file.write_all_at(bytes, offset).map_err(|error| self.fault("write", error))
     }

@@ -53,7 +53,7 @@ pub(crate) fn write_ahead(
         return Ok((blocks.to_vec(), None));
     }
     let run = inner.space.begin_ahead();
-    match write(inner, run, &new) {
+    match write(inner, run, &new).and_then(|placed| inner.need_run(run).map(|()| placed)) {
         Ok(blocks) => Ok((there, Some(Placed { run, blocks }))),
         Err(error) => {
             inner.space.abandon(run);

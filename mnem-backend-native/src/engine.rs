@@ -13,12 +13,14 @@
 use std::fmt;
 use std::mem;
 use std::ops::Deref;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::{ArcSwap, Guard};
 use mnem_core::collection::Collection;
 use mnem_core::port::{Fault, LeaseId, LeaseKeeper, StoreError};
+use mnem_vfs::Vfs;
 
 use crate::background;
 use crate::changes;
@@ -27,17 +29,16 @@ use crate::data::DataFile;
 use crate::health::Health;
 use crate::metrics::{Counters, StorageMetrics};
 use crate::options::{MaintenancePolicy, StorageOptions, WalCommitPolicy};
-use crate::plan::{Answer, Planner, Request};
+use crate::plan::{self, Answer, Planner, Request};
 use crate::recovery::RecoveryReport;
-use crate::space::Space;
+use crate::retired::Retired;
+use crate::shared::{Sharing, Writing, needs, refresh};
+use crate::space::{PageMap, RunId, Space};
 use crate::view::Tip;
-use crate::wal::{Body, Lsn, Wal};
+use crate::wal::{Body, Lsn, Parts, Wal};
 
 /// So many bytes of blocks and rows are written with one flush, if more wait.
 const FLUSH_BYTES_MAX: usize = 8 << 20;
-
-/// What a change takes in memory beside its key and value.
-const ENTRY_BYTES: u64 = 160;
 
 /// A store of pages and a log, open. Cloning it gives a second handle to the same open store; it is closed when the last
 /// one, and the last snapshot and lease, is gone.
@@ -70,6 +71,8 @@ impl Drop for Handle {
 }
 
 pub(crate) struct Inner {
+    vfs: Arc<dyn Vfs>,
+    root: PathBuf,
     pub(crate) data: DataFile,
     pub(crate) options: StorageOptions,
     pub(crate) counters: Arc<Counters>,
@@ -78,6 +81,9 @@ pub(crate) struct Inner {
     /// What messages call the store.
     pub(crate) at: String,
     pub(crate) space: Space,
+    pub(crate) retired: Retired,
+    /// Absent: no other process may have it open.
+    pub(crate) sharing: Option<Sharing>,
     tip: ArcSwap<Tip>,
     pub(crate) collection: Mutex<Collection>,
     queue: Mutex<Vec<Waiting>>,
@@ -117,6 +123,8 @@ impl Drop for Waiting {
 
 /// The parts of a store, put together in one place.
 pub(crate) struct Assembly {
+    pub(crate) vfs: Arc<dyn Vfs>,
+    pub(crate) root: PathBuf,
     pub(crate) data: DataFile,
     pub(crate) options: StorageOptions,
     pub(crate) report: RecoveryReport,
@@ -126,12 +134,16 @@ pub(crate) struct Assembly {
     pub(crate) maintenance: Maintenance,
     /// Bytes of changes that were found in the log.
     pub(crate) pending_bytes: u64,
+    pub(crate) sharing: Option<Sharing>,
 }
 
 impl Inner {
     pub(crate) fn new(parts: Assembly) -> Inner {
-        let Assembly { data, options, report, at, tip, wal, maintenance, pending_bytes } = parts;
+        let Assembly { vfs, root, data, options, report, at, tip, wal, maintenance, pending_bytes, sharing } =
+            parts;
         Inner {
+            vfs,
+            root,
             counters: data.counters.clone(),
             health: data.health.clone(),
             data,
@@ -139,6 +151,8 @@ impl Inner {
             report,
             at,
             space: Space::new(),
+            retired: Retired::default(),
+            sharing,
             tip: ArcSwap::from_pointee(tip),
             collection: Mutex::new(Collection::new()),
             queue: Mutex::default(),
@@ -150,6 +164,7 @@ impl Inner {
         }
     }
 
+    /// What this process has seen last.
     pub(crate) fn tip(&self) -> Guard<Arc<Tip>> {
         self.tip.load()
     }
@@ -159,7 +174,19 @@ impl Inner {
         self.tip.load_full()
     }
 
-    /// Under the writer's lock.
+    /// Returns the tip, with all that other processes have published before the call.
+    pub(crate) fn newest(&self) -> Result<Guard<Arc<Tip>>, Fault> {
+        refresh(self)?;
+        Ok(self.tip())
+    }
+
+    /// The same, for whoever keeps it.
+    pub(crate) fn newest_to_keep(&self) -> Result<Arc<Tip>, Fault> {
+        refresh(self)?;
+        Ok(self.tip_to_keep())
+    }
+
+    /// Under the writer's lock, or while nobody of this process writes.
     pub(crate) fn publish(&self, tip: Tip) {
         self.tip.store(Arc::new(tip));
     }
@@ -188,12 +215,55 @@ impl Inner {
         self.pending_bytes.store(0, Ordering::Relaxed);
     }
 
+    pub(crate) fn add_pending(&self, bytes: u64) {
+        self.pending_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// What a log of this store is made of.
+    pub(crate) fn log_parts(&self) -> Parts {
+        Parts {
+            vfs: self.vfs.clone(),
+            dir: self.root.clone(),
+            store: self.data.store,
+            compression: self.options.compression,
+            segment_bytes_max: self.options.segment_bytes_max,
+            counters: self.counters.clone(),
+            health: self.health.clone(),
+        }
+    }
+
+    /// A checkpoint is about to be the newest, with these pages: they, and what is still read, must stay for others too.
+    pub(crate) fn need_pages(&self, used: &PageMap) -> Result<(), Fault> {
+        let Some(sharing) = &self.sharing else { return Ok(()) };
+        let mut pages = needs(self, None);
+        pages.unite(used);
+        sharing.need_pages(pages)
+    }
+
+    /// Pages are about to be referred to by a record: they must stay for others too.
+    pub(crate) fn need_run(&self, run: RunId) -> Result<(), Fault> {
+        match &self.sharing {
+            Some(sharing) => sharing.need_more_pages(self.space.pages_ahead(run)),
+            None => Ok(()),
+        }
+    }
+
+    /// Adds what other processes need to `busy`; all there is, if that is unknown.
+    pub(crate) fn add_pages_of_others(&self, busy: &mut PageMap) {
+        let Some(sharing) = &self.sharing else { return };
+        match sharing.pages_of_others() {
+            Ok(Some(pages)) => busy.unite(&pages),
+            _ => busy.insert(0..self.data.pages()),
+        }
+    }
+
     fn is_due(&self, times: u64) -> bool {
         self.pending_bytes.load(Ordering::Relaxed) >= self.options.checkpoint_bytes * times
     }
 
     /// Runs a checkpoint if one is due, for whoever does so in its own time.
     pub(crate) fn maintain(&self) {
+        let Ok(_turn) = self.turn() else { return };
         let mut state = self.maintenance();
         if !self.is_closed.load(Ordering::Relaxed) && self.is_due(1) {
             // What it could not do now is tried again; `submit` sees to it that it is not put off for ever.
@@ -203,6 +273,7 @@ impl Inner {
 
     /// Moves everything into the pages that was committed before the call.
     pub(crate) fn checkpoint(&self) -> Result<(), Fault> {
+        let _turn = self.turn()?;
         let mut state = self.maintenance();
         // What an attempt that failed had set aside, then the rest.
         checkpoint(self, &mut state)?;
@@ -211,12 +282,17 @@ impl Inner {
 
     /// Writes a superblock once more, so that the older one reaches nothing that the newer one does not.
     pub(crate) fn turn_over(&self) -> Result<(), Fault> {
+        let _turn = self.turn()?;
         turn_over(self, &mut self.maintenance())
     }
 
     fn close(&self) {
-        // What was acknowledged is in the log: if this fails, the next open does it.
-        let _ = self.checkpoint();
+        if self.sharing.is_some() {
+            self.leave();
+        } else {
+            // What was acknowledged is in the log: if this fails, the next open does it.
+            let _ = self.checkpoint();
+        }
         self.is_closed.store(true, Ordering::Relaxed);
         // Whoever maintains this store in the background may keep it in memory for a moment.
         let _ = self.data.file.unlock();
@@ -228,6 +304,7 @@ impl Inner {
 
     /// Carries out a request, alone or with others.
     pub(crate) fn submit(self: &Arc<Self>, request: Request) -> Result<Answer, StoreError> {
+        let turn = self.turn()?;
         if self.is_due(2) {
             // A log that no checkpoint empties does not grow without end.
             self.checkpoint()?;
@@ -242,6 +319,7 @@ impl Inner {
             self.lead(&mut writer);
         };
         drop(writer);
+        drop(turn);
         if self.is_due(1) {
             match self.options.maintenance {
                 MaintenancePolicy::Background => background::schedule(self),
@@ -281,7 +359,7 @@ impl Inner {
         let mut planner = Planner::new(self, &tip);
         for mut one in group.drain(..) {
             let request = one.request.take().expect("a request is carried out once");
-            let planned = match self.health.check() {
+            let planned = match self.health.check().and_then(|()| self.note_puts(&request)) {
                 Ok(()) => planner.plan(&request),
                 Err(error) => Err(error.into()),
             };
@@ -299,7 +377,7 @@ impl Inner {
                     } else {
                         let count = u32::try_from(changes.len()).expect("a request is bounded");
                         let raw = changes::encode(&changes);
-                        bytes += raw.len() as u64 + u64::from(count) * ENTRY_BYTES;
+                        bytes += changes::memory_bytes(&changes);
                         bodies.push(Body::new(raw, count, writer.wal.compression()));
                         applied.push((run, changes));
                     }
@@ -307,10 +385,11 @@ impl Inner {
                 }
             }
         }
+        let ends_cycle = planner.ends_cycle();
         let heads = planner.heads();
         let before = writer.wal.position();
         match self.write(writer, &bodies, commits, must_sync) {
-            Ok(lsns) => {
+            Ok((lsns, writing)) => {
                 if let Some(last) = lsns.last().copied() {
                     for (lsn, (run, changes)) in lsns.into_iter().zip(applied) {
                         run.into_iter().for_each(|run| self.space.logged(run, lsn));
@@ -318,9 +397,13 @@ impl Inner {
                     }
                     self.publish(Tip { lsn: last, heads, version: tip.version.clone() });
                     let of_log = writer.wal.position().0 - before.0;
-                    self.pending_bytes.fetch_add(bytes.max(of_log), Ordering::Relaxed);
+                    self.add_pending(bytes.max(of_log));
                 }
-                waiting.into_iter().for_each(|(one, answer)| one.answer(Ok(answer)));
+                let published =
+                    writing.map_or(Ok(()), |writing| writing.publish_log(&writer.wal, ends_cycle));
+                for (one, answer) in waiting {
+                    one.answer(published.as_ref().map(|()| answer).map_err(|error| again(error).into()));
+                }
             }
             Err(error) => {
                 if let Fault::Full { .. } = error {
@@ -338,7 +421,8 @@ impl Inner {
         bodies: &[Body],
         commits: u32,
         must_sync: bool,
-    ) -> Result<Vec<Lsn>, Fault> {
+    ) -> Result<(Vec<Lsn>, Option<Writing<'_>>), Fault> {
+        let writing = if bodies.is_empty() { None } else { Some(self.begin_writing()?) };
         let lsns = if bodies.is_empty() { Vec::new() } else { writer.wal.append(bodies)? };
         self.counters.transactions.add(bodies.len() as u64);
         writer.unsynced_commits = writer.unsynced_commits.saturating_add(commits);
@@ -353,7 +437,26 @@ impl Inner {
         }
         // Somebody else's sync may have failed meanwhile, and with it what this one relies on.
         self.health.check()?;
-        Ok(lsns)
+        Ok((lsns, writing))
+    }
+
+    /// Others learn what is put before it can be referred to.
+    fn note_puts(&self, request: &Request) -> Result<(), Fault> {
+        let Some(sharing) = &self.sharing else { return Ok(()) };
+        match request.puts() {
+            Some((lease, blocks, placed)) => sharing.note_puts(lease, plan::cids(blocks, placed)),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Writer {
+    /// Goes on in a log that others have written to, and that is durable up to a position.
+    pub(crate) fn replace_log(&mut self, wal: Wal, durable: Lsn) {
+        self.wal = wal;
+        self.wal.durable_up_to(durable);
+        // How many commits are behind it is not known: the next one is synced.
+        self.unsynced_commits = if durable < self.wal.position() { u32::MAX } else { 0 };
     }
 }
 
@@ -376,11 +479,14 @@ fn again(fault: &Fault) -> Fault {
 
 impl LeaseKeeper for Handle {
     fn end_lease(&self, lease: LeaseId) {
-        self.collection().end_lease(lease);
+        self.end_lease_of(lease);
     }
 
     fn end_cycle(&self, number: u64) {
         self.collection().end(number);
+        if let Some(sharing) = &self.sharing {
+            sharing.end_cycle(number);
+        }
     }
 }
 

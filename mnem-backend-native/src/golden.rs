@@ -14,7 +14,7 @@ use crate::superblock::{self, Pointer, Root, SpaceRun, Superblock};
 use crate::wal::Lsn;
 use crate::wal::record::{self, RecordHeader};
 use crate::wal::segment::{self, SegmentHeader};
-use crate::{changes, space};
+use crate::{changes, shared, space};
 
 const STORE: StoreId = StoreId(*b"0123456789abcdef");
 
@@ -110,7 +110,8 @@ type Layout<'a> = &'a [(&'static str, Range<usize>)];
 fn the_tables_of_the_document_are_the_offsets_of_the_code() {
     let document = include_str!("../../docs/FORMAT.md");
     let (_, native) = document.split_once("\n## Native backend\n").expect("the section is there");
-    let tables: [(&str, Layout<'_>); 6] = [
+    let tables: [(&str, Layout<'_>); 7] = [
+        ("Processes", &shared::LAYOUT),
         ("Superblock", &superblock::LAYOUT),
         ("Page", &page::LAYOUT),
         ("Value group", &group::LAYOUT),

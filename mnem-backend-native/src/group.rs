@@ -16,6 +16,7 @@ use mnem_core::{Block, Cid};
 
 use crate::bytes::{StoreId, after, align_up, get, get_u16, get_u32, put, wide};
 use crate::options::Compression;
+use crate::page::PAGE_SIZE;
 
 /// Groups begin at multiples of this.
 pub(crate) const GRANULE_BYTES: u64 = 64;
@@ -76,6 +77,13 @@ const LOC_CRC: Range<usize> = after(&LOC_SLOT, 4);
 const _: () = assert!(LOC_CRC.end == LOCATOR_BYTES);
 
 impl Locator {
+    /// Returns the pages that the value lies in.
+    pub(crate) fn pages(&self) -> Range<u64> {
+        let range = self.range();
+        let page = wide(PAGE_SIZE);
+        range.start / page..range.end.div_ceil(page)
+    }
+
     pub(crate) fn encode(&self) -> [u8; LOCATOR_BYTES] {
         let mut bytes = [0; LOCATOR_BYTES];
         put(&mut bytes, LOC_GRANULE, self.granule);

@@ -3,7 +3,7 @@
 //! Invariants
 //!  O1  What cannot be opened is left as it was. What cannot be trusted is never opened as an empty store.
 //!  O2  A store is there whole or not at all, whenever the power fails while it is made.
-//!  O3  The data file is locked from opening to closing: a store is open once.
+//!  O3  The data file is locked from opening to closing: a store is open once, or by those who share it.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,9 +13,10 @@ use mnem_vfs::{Kind, LockKind, OpenMode, RealVfs, Vfs, VfsExt, VfsFile, VfsFileE
 
 use crate::bytes::StoreId;
 use crate::engine::{Handle, StorageEngine};
-use crate::options::{SEGMENT_BYTES_MIN, StorageOptions};
+use crate::options::{SEGMENT_BYTES_MIN, StorageMode, StorageOptions};
 use crate::page::{PAGE_SIZE, PageId};
 use crate::recovery::{random, recover};
+use crate::shared::{enter, enter_to_read};
 use crate::space::PageMap;
 use crate::superblock::{FORMAT, SUPERBLOCK_BYTES, SpaceRun, Superblock};
 use crate::wal::Lsn;
@@ -110,20 +111,43 @@ fn open(
         Found::Nothing => make(vfs.as_ref(), root)?,
         Found::Foreign(found) => return Err(OpenError::NotAStore { at: at(), found }),
     }
+    let inner = match options.mode {
+        StorageMode::Single => {
+            let data = open_data(vfs.as_ref(), root, OpenMode::ReadWrite, LockKind::Exclusive)?;
+            recover(vfs, root, data, options)?
+        }
+        StorageMode::Shared => {
+            let data = open_data(vfs.as_ref(), root, OpenMode::ReadWrite, LockKind::Shared)?;
+            enter(vfs, root, data, options)?
+        }
+        StorageMode::ReadOnly => enter_to_read(&vfs, root, options)?,
+    };
+    Ok(StorageEngine { inner: Arc::new(Handle::new(inner)) })
+}
+
+/// Opens the data file, locked: alone, or with all who share it.
+pub(crate) fn open_data(
+    vfs: &dyn Vfs,
+    root: &Path,
+    mode: OpenMode,
+    lock: LockKind,
+) -> Result<Box<dyn VfsFile>, OpenError> {
     let path = root.join(DATA);
-    let data = match vfs.open(&path, OpenMode::ReadWrite) {
+    let data = match vfs.open(&path, mode) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let what = "the store (its data file is missing)";
             return Err(Fault::Corrupt { what, at: path.display().to_string() }.into());
         }
         other => other.map_err(|error| fault("open", &path, error))?,
     };
-    if !data.try_lock(LockKind::Exclusive).map_err(|error| fault("lock", &path, error))? {
-        let by = "another handle, in this process or another".to_owned();
-        return Err(OpenError::Locked { at: at(), by });
+    if !data.try_lock(lock).map_err(|error| fault("lock", &path, error))? {
+        let by = match lock {
+            LockKind::Exclusive => "another handle, in this process or another",
+            LockKind::Shared => "a handle that has it for itself, in this process or another",
+        };
+        return Err(OpenError::Locked { at: root.display().to_string(), by: by.to_owned() });
     }
-    let inner = recover(vfs, root, data, options)?;
-    Ok(StorageEngine { inner: Arc::new(Handle::new(inner)) })
+    Ok(data)
 }
 
 fn look(vfs: &dyn Vfs, root: &Path) -> Result<Found, OpenError> {

@@ -7,6 +7,24 @@ use lz4_flex::block::{CompressTable, compress_into_with_table, get_maximum_outpu
 /// Smallest log segment, and the size of the first one.
 pub(crate) const SEGMENT_BYTES_MIN: u64 = 32 << 10;
 
+/// Who else may have the store open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum StorageMode {
+    /// Nobody: the fewest calls to the system.
+    #[default]
+    Single,
+    /// Others who share it, in this process and in others. Writers take turns, readers wait for nobody.
+    Shared,
+    /// Others who share it; this one only reads, and changes nothing in the store.
+    ReadOnly,
+}
+
+impl StorageMode {
+    pub(crate) fn writes(self) -> bool {
+        self != StorageMode::ReadOnly
+    }
+}
+
 /// When an acknowledgement waits for the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum WalCommitPolicy {
@@ -69,6 +87,8 @@ thread_local! {
 /// How a store is to behave. Fixed while it is open, free to differ the next time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StorageOptions {
+    /// Who else may have it open.
+    pub mode: StorageMode,
     /// When commits are durable.
     pub policy: WalCommitPolicy,
     /// For values and log records.
@@ -91,6 +111,7 @@ pub struct StorageOptions {
 impl Default for StorageOptions {
     fn default() -> StorageOptions {
         StorageOptions {
+            mode: StorageMode::default(),
             policy: WalCommitPolicy::default(),
             compression: Compression::default(),
             group_bytes: 8 << 10,

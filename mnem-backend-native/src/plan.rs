@@ -8,7 +8,9 @@ use std::collections::{BTreeSet, HashSet};
 use std::ops::Bound;
 use std::sync::Arc;
 
-use mnem_core::port::{Deleted, Fault, HeadsError, HeadsUpdate, LeaseId, Row, RowTable, StoreError};
+use mnem_core::port::{
+    CollectorError, Deleted, Fault, HeadsError, HeadsUpdate, LeaseId, Row, RowTable, StoreError,
+};
 use mnem_core::{Block, Cid, OperationId};
 
 use crate::compact::{Move, Moves};
@@ -16,6 +18,7 @@ use crate::direct::Placed;
 use crate::engine::Inner;
 use crate::keys::{self, Key};
 use crate::memtable::{Change, Value};
+use crate::shared::is_touched;
 use crate::space::RunId;
 use crate::view::{Found, Heads, Tip};
 
@@ -70,6 +73,15 @@ impl Request {
         }
     }
 
+    /// Returns what it puts, and under which lease.
+    pub(crate) fn puts(&self) -> Option<(Option<LeaseId>, &[Block], Option<&Placed>)> {
+        match self {
+            Request::Put { lease, blocks, placed } => Some((*lease, blocks, placed.as_ref())),
+            Request::Commit { lease, blocks, placed, .. } => Some((Some(*lease), blocks, placed.as_ref())),
+            _ => None,
+        }
+    }
+
     pub(crate) fn bytes(&self) -> usize {
         let of_blocks = |blocks: &[Block]| blocks.iter().map(|block| block.bytes().len() + 64).sum::<usize>();
         match self {
@@ -97,6 +109,8 @@ pub(crate) struct Planner<'a> {
     tip: &'a Tip,
     heads: Heads,
     has_new_heads: bool,
+    /// A head was added that no lease covers.
+    ends_cycle: bool,
     /// Blocks that earlier requests of this flush store.
     coming: HashSet<Key>,
 }
@@ -106,7 +120,12 @@ type Planned = Result<(Answer, Vec<Change>), StoreError>;
 impl<'a> Planner<'a> {
     pub(crate) fn new(inner: &'a Inner, tip: &'a Tip) -> Planner<'a> {
         let heads = (*tip.heads).clone();
-        Planner { inner, tip, heads, has_new_heads: false, coming: HashSet::new() }
+        Planner { inner, tip, heads, has_new_heads: false, ends_cycle: false, coming: HashSet::new() }
+    }
+
+    /// Says whether a collection that is announced is over.
+    pub(crate) fn ends_cycle(&self) -> bool {
+        self.ends_cycle
     }
 
     /// Returns the heads after all requests.
@@ -190,6 +209,7 @@ impl<'a> Planner<'a> {
         let old = self.heads.get(&update.namespace);
         if planned.iter().any(|head| old.is_none_or(|old| !old.contains(head))) {
             self.inner.collection().head_added_outside_lease();
+            self.ends_cycle = true;
         }
         let mut changes = Vec::new();
         self.set_heads(update, planned, &mut changes);
@@ -260,11 +280,15 @@ impl<'a> Planner<'a> {
     }
 
     fn delete(&self, cycle: u64, cids: &[Cid]) -> Planned {
+        let elsewhere = self.inner.touched_by_others(cycle).map_err(|error| match error {
+            CollectorError::Fault(fault) => StoreError::Fault(fault),
+            _ => StoreError::Stale,
+        })?;
         let collection = self.inner.collection();
         collection.check_current(cycle)?;
         let touched: Vec<bool> = cids
             .iter()
-            .map(|cid| Ok(!collection.may_delete(cycle, cid)?))
+            .map(|cid| Ok(!collection.may_delete(cycle, cid)? || is_touched(&elsewhere, cid)))
             .collect::<Result<_, StoreError>>()?;
         // Puts are judged by this thread: what is untouched now stays so until this is written.
         drop(collection);
@@ -290,7 +314,7 @@ impl<'a> Planner<'a> {
 }
 
 /// Returns what comes with a request.
-fn cids<'a>(blocks: &'a [Block], placed: Option<&'a Placed>) -> impl Iterator<Item = &'a Cid> {
+pub(crate) fn cids<'a>(blocks: &'a [Block], placed: Option<&'a Placed>) -> impl Iterator<Item = &'a Cid> {
     let placed = placed.into_iter().flat_map(|placed| &placed.blocks);
     blocks.iter().map(Block::cid).chain(placed.map(|(cid, _)| cid))
 }

@@ -17,6 +17,7 @@ use crate::engine::{Handle, Inner, StorageEngine};
 use crate::keys;
 use crate::open::KIND;
 use crate::plan::{Answer, Request, after_prefix, rows_bytes};
+use crate::shared::refresh;
 use crate::snapshot::Snapshot;
 use crate::view::{Found, Source, Tip, locator, row_value};
 
@@ -56,6 +57,7 @@ impl Inner {
         if let (Some(lease), true) = (lease, blocks.is_empty()) {
             return Ok(self.collection().check_live(lease)?);
         }
+        let _turn = self.turn()?;
         for piece in blocks.chunks(PLACES_MAX) {
             let (blocks, placed) = write_ahead(self, lease, piece)?;
             self.submit(Request::Put { lease, blocks, placed })?;
@@ -142,23 +144,26 @@ fn swap(answer: Answer) -> Swap {
 
 impl BlockRead for StorageEngine {
     fn get(&self, cid: &Cid) -> Result<Option<Block>, StoreError> {
-        Ok(self.inner.tip().block(&self.inner.data, cid)?)
+        Ok(self.inner.newest()?.block(&self.inner.data, cid)?)
     }
 
     fn get_many(&self, cids: &[Cid]) -> Result<Vec<Option<Block>>, StoreError> {
-        self.inner.get_many(&self.inner.tip(), cids)
+        let tip = self.inner.newest()?;
+        self.inner.get_many(&tip, cids)
     }
 
     fn has(&self, cid: &Cid) -> Result<bool, StoreError> {
-        self.inner.has(&self.inner.tip(), cid)
+        let tip = self.inner.newest()?;
+        self.inner.has(&tip, cid)
     }
 
     fn has_many(&self, cids: &[Cid]) -> Result<Vec<bool>, StoreError> {
-        let tip = self.inner.tip();
+        let tip = self.inner.newest()?;
         cids.iter().map(|cid| self.inner.has(&tip, cid)).collect()
     }
 
     fn scan(&self, after: Option<Cid>) -> Result<CidStream, StoreError> {
+        self.inner.newest()?;
         Ok(scan(self.inner.clone(), after, Inner::tip_to_keep))
     }
 }
@@ -179,11 +184,11 @@ impl Blockstore for StorageEngine {
 
 impl OpHeadsStore for StorageEngine {
     fn namespaces(&self) -> Result<Vec<Namespace>, HeadsError> {
-        Ok(self.inner.tip().heads.keys().cloned().collect())
+        Ok(self.inner.newest()?.heads.keys().cloned().collect())
     }
 
     fn heads(&self, namespace: &Namespace) -> Result<Vec<OperationId>, HeadsError> {
-        Ok(self.inner.tip().heads.get(namespace).into_iter().flatten().copied().collect())
+        Ok(self.inner.newest()?.heads.get(namespace).into_iter().flatten().copied().collect())
     }
 
     fn update(&self, update: &HeadsUpdate) -> Result<Swap, HeadsError> {
@@ -214,11 +219,12 @@ fn side_error(error: StoreError) -> SideError {
 
 impl SideTable for StorageEngine {
     fn row(&self, table: RowTable, key: &[u8]) -> Result<Option<Bytes>, SideError> {
-        Ok(self.inner.tip().row(&self.inner.data, &keys::row(table, key))?)
+        Ok(self.inner.newest()?.row(&self.inner.data, &keys::row(table, key))?)
     }
 
     fn rows(&self, table: RowTable, from: &[u8]) -> Result<RowStream, SideError> {
         let inner = self.inner.clone();
+        refresh(&inner)?;
         let prefix = keys::table(table);
         let end = after_prefix(&prefix);
         let mut from = Bound::Included(keys::row(table, from));
@@ -280,9 +286,7 @@ impl SideTable for StorageEngine {
 impl Collector for StorageEngine {
     fn lease(&self, roots: &[Cid]) -> Result<Lease, CollectorError> {
         let id = LeaseId::fresh();
-        let mut collection = self.inner.collection();
-        collection.grant(id, roots, &self.inner.tip().all_heads())?;
-        drop(collection);
+        self.inner.grant(id, Some(roots))?;
         Ok(Lease::new(id, self.inner.clone()))
     }
 
@@ -292,12 +296,12 @@ impl Collector for StorageEngine {
 
     fn begin_cycle(&self) -> Result<Cycle, CollectorError> {
         // Under the writer's lock: no commit is between its judgement and its publication.
+        let turn = self.inner.turn()?;
         let writer = self.inner.writer();
         self.inner.health.check()?;
-        let mut collection = self.inner.collection();
-        let (number, roots) = collection.begin(&self.inner.tip().all_heads());
-        drop(collection);
+        let (number, roots) = self.inner.announce_cycle()?;
         drop(writer);
+        drop(turn);
         let keeper: Arc<dyn LeaseKeeper> = self.inner.clone();
         Ok(Cycle::new(number, roots, keeper))
     }
@@ -338,6 +342,7 @@ impl Store for StorageEngine {
         if !ahead.is_empty() {
             self.inner.put(Some(lease.id()), ahead)?;
         }
+        let _turn = self.inner.turn()?;
         let mut rows = pieces(batch.rows, |row| rows_bytes(std::slice::from_ref(row))).into_iter();
         let (blocks, placed) = write_ahead(&self.inner, Some(lease.id()), last)?;
         let answer = self.inner.submit(Request::Commit {

@@ -2,36 +2,32 @@
 //!
 //! Order and argument: DURABILITY.md, "Native backend", "Opening".
 //!
-//! Invariant: nothing is read before it is synced and the cache dropped; else a later power cut could take away what
-//! this open relied on, and a failed sync of an earlier process would go unnoticed.
+//! Invariant: unless somebody who has the store open answers for it, nothing is built upon before it is synced and the
+//! cache dropped; else a later power cut could take away what this open relied on, and a failed sync of an earlier process
+//! would go unnoticed.
 //!
-//! Used by: `open`.
+//! Used by: `open`, `shared`.
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
-use std::ops::Bound;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use mnem_core::port::{Fault, OpenError};
-use mnem_vfs::{Advice, Vfs, VfsFile};
+use mnem_vfs::{Advice, OpenMode, Vfs, VfsFile};
 
-use crate::changes;
-use crate::checkpoint::{Maintenance, begin_space, pages};
-use crate::data::{DataFile, Seen};
+use crate::bytes::StoreId;
+use crate::checkpoint::{Maintenance, begin_space};
+use crate::data::DataFile;
 use crate::engine::{Assembly, Inner};
 use crate::health::Health;
-use crate::index::{self, Tree};
-use crate::keys;
-use crate::memtable::{Memtable, Value};
+use crate::load::{Loaded, Slots, load, superblocks};
 use crate::metrics::Counters;
 use crate::options::StorageOptions;
-use crate::page::PAGE_SIZE;
-use crate::pool::{BufferPool, Presence};
-use crate::space::PageMap;
-use crate::superblock::{FORMAT, SUPERBLOCK_BYTES, SlotFault, Superblock};
-use crate::view::{Heads, Tip, Version};
-use crate::wal::scan::{End, From, Segments, scan};
+use crate::pool::BufferPool;
+use crate::shared::{Notice, Sharing};
+use crate::view::Tip;
+use crate::wal::scan::{End, Segments};
 use crate::wal::{Lsn, Parts, Placed, Resume, Wal, segment};
 
 /// What opening a store found and did.
@@ -55,110 +51,160 @@ pub struct RecoveryReport {
     pub heads: u64,
 }
 
-/// Opens what is there. `data` is locked by the caller.
+impl RecoveryReport {
+    fn of(loaded: &Loaded) -> RecoveryReport {
+        let Slots { newest, other } = loaded.slots;
+        let end = &loaded.end;
+        RecoveryReport {
+            clean: end.records == 0 && !end.has_tail,
+            generation: newest.generation,
+            lone_superblock: other.is_none() && newest.generation > 1,
+            checkpoint_lsn: newest.lsn,
+            end_lsn: end.position,
+            records: end.records,
+            discarded_tail: end.has_tail,
+            heads: loaded.heads.values().map(|heads| heads.len() as u64).sum(),
+        }
+    }
+}
+
+/// Under what a writer writes its log records.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Identity {
+    pub(crate) epoch: u32,
+    pub(crate) nonce: u32,
+}
+
+impl Identity {
+    pub(crate) fn at(self, position: Lsn, chain: u32, txn: u64) -> Resume {
+        Resume { position, chain, txn, epoch: self.epoch, nonce: self.nonce }
+    }
+}
+
+/// How far to believe what is there.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Trust {
+    /// Whoever wrote it may be dead: it is synced and read past the cache.
+    Nothing,
+    /// The same, by one who only reads: nothing is synced.
+    Disk,
+    /// Others have it open and say how far it counts.
+    Notice(Notice),
+}
+
+/// What was found at a place.
+pub(crate) struct Found {
+    data: DataFile,
+    wal: Wal,
+    pub(crate) identity: Identity,
+    pub(crate) loaded: Loaded,
+}
+
+/// Opens what is there for one process alone. `file` is locked by the caller.
 pub(crate) fn recover(
     vfs: Arc<dyn Vfs>,
     root: &Path,
     file: Box<dyn VfsFile>,
     options: StorageOptions,
 ) -> Result<Inner, OpenError> {
+    let found = find(&vfs, root, file, &options, Trust::Nothing)?;
+    let records = found.loaded.end.records;
+    let inner = assemble(vfs, root, found, options, None)?;
+    begin_space(&inner, &mut inner.maintenance());
+    if records > 0 {
+        // What was replayed is not written behind: a second crash would find it, and the new epoch is durable first.
+        inner.checkpoint()?;
+    }
+    Ok(inner)
+}
+
+/// Reads what is there.
+pub(crate) fn find(
+    vfs: &Arc<dyn Vfs>,
+    root: &Path,
+    file: Box<dyn VfsFile>,
+    options: &StorageOptions,
+    trust: Trust,
+) -> Result<Found, OpenError> {
     let at = root.display().to_string();
     let path = root.join(crate::open::DATA);
-    let fault = |action, error| Fault::io(action, path.display().to_string(), error);
-    settle(file.as_ref()).map_err(|error| fault("sync", error))?;
-    vfs.sync_dir(root).map_err(|error| Fault::io("sync", at.as_str(), error))?;
-    let (superblock, other) = superblocks(file.as_ref(), &path, &at)?;
+    if let Trust::Nothing = trust {
+        settle_data(vfs.as_ref(), root, file.as_ref(), &path)?;
+    }
+    let mut slots = superblocks(file.as_ref(), &path, &at)?;
+    if let Trust::Notice(notice) = trust {
+        slots = slots.with(notice.generation, &at)?;
+    }
+    let store = slots.newest.id;
+    if let Trust::Nothing = trust {
+        settle_log(vfs.as_ref(), root, store)?;
+    }
     let counters = Arc::new(Counters::default());
-    let pool = BufferPool::new(options.pool_bytes);
     let health = Arc::new(Health::default());
     let data = DataFile {
         file,
-        path: path.clone(),
-        store: superblock.id,
-        pool,
+        path,
+        store,
+        pool: BufferPool::new(options.pool_bytes),
         counters: counters.clone(),
         health: health.clone(),
         syncing: Mutex::default(),
     };
-    let used = map(&data, &superblock)?;
-    let length = data.file.len().map_err(|error| fault("measure", error))?;
-    if length < used.end() * PAGE_SIZE as u64 {
-        return Err(data.corrupt("the data file (it is cut short)", format_args!("byte {length}")).into());
-    }
-    // If its map cannot be read, all its pages may be in use.
-    let previous = other.map_or_else(PageMap::of_slots, |other| {
-        map(&data, &other).unwrap_or_else(|_| {
-            let mut all = PageMap::of_slots();
-            all.insert(0..other.file_pages.min(length / PAGE_SIZE as u64));
-            all
-        })
-    });
-    let table = Arc::new(Memtable::default());
-    let index = Tree::new(superblock.root);
-    let seen = Seen { generation: superblock.generation, presence: Presence::begin() };
-    let version = Version { index, seen, used: Arc::new(used), frozen: None, table };
-    let mut heads = heads(&data, &version)?;
-    let mut segments = Segments::open(vfs.as_ref(), root, superblock.id)?;
-    for (segment, file) in &segments.files {
-        let path = segment::path(root, segment.number);
-        settle(file.as_ref()).map_err(|error| segment::fault("sync", &path, error))?;
-    }
-    segments = Segments::open(vfs.as_ref(), root, superblock.id)?;
-    let from = From {
-        position: superblock.lsn,
-        segment: superblock.segment,
-        chain: superblock.chain,
-        epoch: superblock.epoch,
-        txn: superblock.txn,
+    let mode = if options.mode.writes() { OpenMode::ReadWrite } else { OpenMode::Read };
+    let segments = Segments::open(vfs.as_ref(), root, store, mode)?;
+    let until = match trust {
+        Trust::Notice(notice) => Some(notice.lsn),
+        Trust::Nothing | Trust::Disk => None,
     };
-    let mut last = superblock.lsn;
-    let mut pending_bytes = 0;
-    let mut ahead = Vec::new();
-    let end = scan(&segments, from, |lsn, raw| {
-        pending_bytes += raw.len() as u64;
-        let changes = changes::decode(raw)?;
-        changes.iter().try_for_each(|(key, value)| replay_head(&mut heads, key, value.is_some()))?;
-        let places = changes.iter().filter_map(|(_, value)| match value {
-            Some(Value::Placed(place) | Value::Moved(place)) => Some(pages(place)),
-            _ => None,
-        });
-        let mut places: Vec<_> = places.collect();
-        places.dedup();
-        ahead.push((lsn, places));
-        version.table.apply(lsn, changes);
-        last = lsn;
-        Some(())
-    })?;
-    let report = RecoveryReport {
-        clean: end.records == 0 && !end.has_tail,
-        generation: superblock.generation,
-        lone_superblock: other.is_none() && superblock.generation > 1,
-        checkpoint_lsn: superblock.lsn,
-        end_lsn: end.position,
-        records: end.records,
-        discarded_tail: end.has_tail,
-        heads: heads.values().map(|heads| heads.len() as u64).sum(),
+    let loaded = load(&data, slots, &segments, until)?;
+    let identity = match trust {
+        Trust::Notice(notice) => Identity { epoch: notice.epoch, nonce: notice.nonce },
+        Trust::Nothing | Trust::Disk => new_identity(&loaded.end, &at)?,
     };
     let parts = Parts {
-        vfs,
+        vfs: vfs.clone(),
         dir: root.to_owned(),
-        store: superblock.id,
+        store,
         compression: options.compression,
         segment_bytes_max: options.segment_bytes_max,
         counters,
         health,
     };
-    let wal = resume(parts, segments, &end)?;
-    let tip = Tip { lsn: last, heads: Arc::new(heads), version: Arc::new(version) };
-    let maintenance = Maintenance::new(superblock, previous);
-    let inner = Inner::new(Assembly { data, options, report, at, tip, wal, maintenance, pending_bytes });
-    for (lsn, pages) in ahead.into_iter().filter(|(_, pages)| !pages.is_empty()) {
+    let end = &loaded.end;
+    let wal = resume(parts, segments, end.segment, identity.at(end.position, end.chain, end.txn));
+    Ok(Found { data, wal, identity, loaded })
+}
+
+/// Puts an open store together. No page may be taken yet.
+pub(crate) fn assemble(
+    vfs: Arc<dyn Vfs>,
+    root: &Path,
+    found: Found,
+    options: StorageOptions,
+    sharing: Option<Sharing>,
+) -> Result<Inner, Fault> {
+    let Found { data, wal, loaded, .. } = found;
+    let report = RecoveryReport::of(&loaded);
+    let maintenance = Maintenance::new(loaded.slots.newest, loaded.slots.previous(&data)?);
+    let tip = Tip { lsn: loaded.last, heads: Arc::new(loaded.heads), version: Arc::new(loaded.version) };
+    let at = root.display().to_string();
+    let pending_bytes = loaded.pending_bytes;
+    let parts = Assembly {
+        vfs,
+        root: root.to_owned(),
+        data,
+        options,
+        report,
+        at,
+        tip,
+        wal,
+        maintenance,
+        pending_bytes,
+        sharing,
+    };
+    let inner = Inner::new(parts);
+    for (lsn, pages) in loaded.ahead {
         inner.space.found_ahead(pages, lsn);
-    }
-    begin_space(&inner, &mut inner.maintenance());
-    if report.records > 0 {
-        // What was replayed is not written behind: a second crash would find it, and the new epoch is durable first.
-        inner.checkpoint()?;
     }
     Ok(inner)
 }
@@ -170,109 +216,48 @@ fn settle(file: &dyn VfsFile) -> std::io::Result<()> {
     file.advise(Advice::DontNeed, 0..file.len()?)
 }
 
-/// Returns the newer superblock that passes, and the other one if it does too.
-fn superblocks(
-    file: &dyn VfsFile,
-    path: &Path,
-    at: &str,
-) -> Result<(Superblock, Option<Superblock>), OpenError> {
-    let mut valid = Vec::new();
-    for slot in 0..2 {
-        let mut bytes = [0; SUPERBLOCK_BYTES];
-        mnem_vfs::VfsFileExt::read_up_to_at(file, &mut bytes, Superblock::slot_offset(slot))
-            .map_err(|error| Fault::io("read", path.display().to_string(), error))?;
-        match Superblock::decode(&bytes) {
-            Ok(superblock) if superblock.generation & 1 == slot => valid.push(superblock),
-            Ok(_) | Err(SlotFault::Invalid) => {}
-            Err(SlotFault::Newer(found)) => {
-                return Err(OpenError::NewerFormat { at: at.to_owned(), found, readable: FORMAT });
-            }
-        }
-    }
-    valid.sort_by_key(|superblock| superblock.generation);
-    let damaged = || Fault::Corrupt { what: "the superblock (both copies)", at: path.display().to_string() };
-    let newest = valid.pop().ok_or_else(damaged)?;
-    let other = valid.pop();
-    if other.is_some_and(|other| other.id != newest.id) {
-        return Err(damaged().into());
-    }
-    Ok((newest, other))
+fn settle_data(vfs: &dyn Vfs, root: &Path, file: &dyn VfsFile, path: &Path) -> Result<(), Fault> {
+    let fault = |path: &Path, error| Fault::io("sync", path.display().to_string(), error);
+    settle(file).map_err(|error| fault(path, error))?;
+    vfs.sync_dir(root).map_err(|error| fault(root, error))
 }
 
-/// Reads the map of used pages.
-fn map(data: &DataFile, superblock: &Superblock) -> Result<PageMap, Fault> {
-    let run = superblock.space;
-    let damaged = || data.corrupt("the map of used pages", format_args!("page {}", run.page.0));
-    let length = data.file.len().map_err(|error| data.fault("measure", error))?;
-    let bytes = u64::from(run.pages) * PAGE_SIZE as u64;
-    let offset = run.page.offset_bytes().ok_or_else(damaged)?;
-    // The file's length bounds what is allocated.
-    let bytes = usize::try_from(bytes).ok().filter(|_| offset.saturating_add(bytes) <= length);
-    let map = data.read(offset, bytes.ok_or_else(damaged)?)?;
-    if data.store.checksum(run.page.0, &map) != run.crc {
-        return Err(damaged());
+fn settle_log(vfs: &dyn Vfs, root: &Path, store: StoreId) -> Result<(), Fault> {
+    for (segment, file) in &Segments::open(vfs, root, store, OpenMode::ReadWrite)?.files {
+        let path = segment::path(root, segment.number);
+        settle(file.as_ref()).map_err(|error| segment::fault("sync", &path, error))?;
     }
-    Ok(PageMap::from_bytes(&map))
+    Ok(())
 }
 
-fn heads(data: &DataFile, version: &Version) -> Result<Heads, Fault> {
-    const BATCH: usize = 256;
-    let mut heads = Heads::new();
-    let mut from: Bound<keys::Key> = Bound::Included([keys::HEADS].into());
-    loop {
-        let batch = index::range(data, version.index.root, from.as_ref().map(|key| &**key), BATCH)?;
-        let is_last = batch.len() < BATCH;
-        for (key, _) in &batch {
-            if !keys::is_head(key) {
-                return Ok(heads);
-            }
-            replay_head(&mut heads, key, true)
-                .ok_or_else(|| data.corrupt("an index page", "the key of a head"))?;
-        }
-        match batch.into_iter().next_back() {
-            Some((key, _)) if !is_last => from = Bound::Excluded(key),
-            _ => return Ok(heads),
-        }
-    }
+/// The same for all files of a store that is open.
+pub(crate) fn settle_all(vfs: &dyn Vfs, root: &Path, data: &DataFile) -> Result<(), Fault> {
+    settle_data(vfs, root, data.file.as_ref(), &data.path)?;
+    settle_log(vfs, root, data.store)
 }
 
-/// Follows one change, if it is one of heads. `None`: it is no key.
-fn replay_head(heads: &mut Heads, key: &[u8], is_added: bool) -> Option<()> {
-    if !keys::is_head(key) {
-        return Some(());
-    }
-    let (namespace, head) = keys::parse_head(key)?;
-    let set = heads.entry(namespace).or_default();
-    if is_added {
-        set.insert(head)
-    } else {
-        set.remove(&head)
-    };
-    Some(())
-}
-
-fn resume(parts: Parts, segments: Segments<'_>, end: &End) -> Result<Wal, Fault> {
-    let epoch = end.epoch_seen.checked_add(1).ok_or_else(|| Fault::Corrupt {
-        what: "the log (no epoch is left)",
-        at: parts.dir.display().to_string(),
-    })?;
-    let (active, _) = &segments.files[end.segment];
-    let header = active.header.expect("the scan ended in a segment with a header");
+/// Returns the log, open for the next record in one of its segments.
+pub(crate) fn resume(parts: Parts, segments: Segments<'_>, index: usize, at: Resume) -> Wal {
+    let (active, _) = &segments.files[index];
+    let header = active.header.expect("the log ends in a segment with a header");
     let number = active.number;
-    // Segments before the end are still needed, until the checkpoint that follows; those behind hold nothing.
+    // Segments before the end are still needed, as far as the newest superblock does not cover them; those behind hold
+    // nothing.
     let others = segments.files.iter().filter(|(file, _)| file.number != number).map(|(file, _)| {
         let end = file.header.map(|other| other.end()).filter(|end| *end <= header.start);
         Placed { number: file.number, bytes: file.bytes, end }
     });
     let others = others.collect();
-    let at = Resume { position: end.position, chain: end.chain, txn: end.txn, epoch, nonce: nonce() };
-    let file = segments.files.into_iter().nth(end.segment).expect("it is there").1;
-    Ok(Wal::resume(parts, file, number, header, others, at))
+    let file = segments.files.into_iter().nth(index).expect("it is there").1;
+    Wal::resume(parts, file, number, header, others, at)
 }
 
-fn nonce() -> u32 {
+/// Returns an identity that nothing in a log has which ends there.
+pub(crate) fn new_identity(end: &End, at: &str) -> Result<Identity, Fault> {
+    let none_left = || Fault::Corrupt { what: "the log (no epoch is left)", at: at.to_owned() };
+    let epoch = end.epoch_seen.checked_add(1).ok_or_else(none_left)?;
     let bytes = random().to_le_bytes();
-    u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])
+    Ok(Identity { epoch, nonce: u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]) })
 }
 
 /// Returns a number that no other call returns, in this process or another, as far as the standard library's hash keys

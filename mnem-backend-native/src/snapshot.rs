@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use mnem_core::port::{
-    BlockRead, CidStream, HeadsError, Lease, LeaseId, Namespace, StoreError, StoreSnapshot,
+    BlockRead, CidStream, CollectorError, HeadsError, Lease, LeaseId, Namespace, StoreError, StoreSnapshot,
 };
 use mnem_core::{Block, Cid, OperationId};
 
@@ -21,11 +21,10 @@ pub(crate) struct Snapshot {
 impl Snapshot {
     pub(crate) fn take(inner: &Arc<Handle>) -> Result<Snapshot, StoreError> {
         let id = LeaseId::fresh();
-        let mut collection = inner.collection();
-        let tip = inner.tip_to_keep();
-        let heads = tip.all_heads();
-        collection.grant(id, &heads, &heads)?;
-        drop(collection);
+        let tip = inner.grant(id, None).map_err(|error| match error {
+            CollectorError::Fault(fault) => StoreError::Fault(fault),
+            _ => StoreError::Stale,
+        })?;
         Ok(Snapshot { inner: inner.clone(), tip, lease: Lease::new(id, inner.clone()) })
     }
 }

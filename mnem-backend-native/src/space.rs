@@ -283,6 +283,17 @@ impl Space {
         (ahead.pages, ahead.lsn) = (pages, Some(lsn));
     }
 
+    /// Forgets everything that was written ahead: what was found on the disk counts.
+    pub(crate) fn forget_ahead(&self) {
+        self.state().ahead.clear();
+    }
+
+    /// Returns the pages that one large commit has taken.
+    pub(crate) fn pages_ahead(&self, id: RunId) -> Vec<Range<u64>> {
+        let state = self.state();
+        state.ahead.iter().find(|ahead| ahead.id == id).map_or_else(Vec::new, |ahead| ahead.pages.clone())
+    }
+
     /// Adds all pages that are written ahead to `busy`.
     pub(crate) fn add_ahead(&self, busy: &mut PageMap) {
         let state = self.state();

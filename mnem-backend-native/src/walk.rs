@@ -53,7 +53,8 @@ pub struct StorageOrder {
 impl StorageEngine {
     /// Returns all blocks that are there now, in the order in which they lie on the disk.
     pub fn blocks_in_storage_order(&self) -> StorageOrder {
-        let tip = self.inner.tip_to_keep();
+        // What cannot be read now is not seen: the blocks of the moment before are.
+        let tip = self.inner.newest_to_keep().unwrap_or_else(|_| self.inner.tip_to_keep());
         let mut walk = StorageOrder {
             inner: self.inner.clone(),
             tip,

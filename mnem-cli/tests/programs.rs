@@ -307,8 +307,24 @@ fn two_programs_on_one_repository_wait_for_each_other() {
 }
 
 #[test]
+fn commands_work_beside_a_program_that_has_the_repository_open() {
+    let shell = Shell::new();
+    shell.ok("mnem init --store native");
+    let mut holder =
+        shell.mnem().args(["import", "-"]).stdin(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    for n in 0..5 {
+        shell.ok(&format!("mnem --wait 0 add Note n={n} -q"));
+        assert_eq!(shell.run("mnem --wait 0 stats --json").json()[0]["nodes"], n + 1);
+    }
+    drop(holder.stdin.take());
+    holder.wait().unwrap();
+    assert_eq!(shell.run("mnem stats --json").json()[0]["nodes"], 5);
+}
+
+#[test]
 fn whoever_will_not_wait_is_told_that_it_is_in_use() {
-    for store in ["native", "redb"] {
+    // Whoever wants the store for itself. Several commands use a native one at once.
+    for store in ["redb"] {
         let shell = Shell::new();
         shell.ok(&format!("mnem init --store {store}"));
         // Imports from a pipe that stays open: it holds the repository.

@@ -85,8 +85,9 @@ fn redb(_: &Path, _: How) -> Result<Arc<dyn Store>, Error> {
 
 #[cfg(feature = "native")]
 fn native(path: &Path, how: How) -> Result<Arc<dyn Store>, Error> {
-    use mnem_backend_native::{StorageEngine, StorageOptions};
-    let options = StorageOptions::default();
+    use mnem_backend_native::{StorageEngine, StorageMode, StorageOptions};
+    // Other processes may have it open too: a command beside a program that runs, for example.
+    let options = StorageOptions { mode: StorageMode::Shared, ..StorageOptions::default() };
     let store = match how {
         How::Open => StorageEngine::open(path, options)?,
         How::Init => StorageEngine::init(path, options)?,

@@ -3,4 +3,4 @@
 pub mod redb;
 mod sim_labs;
 
-pub use sim_labs::{SimNativeLab, SimRedbLab, SimSimpleLab};
+pub use sim_labs::{SimNativeLab, SimRedbLab, SimSharedNativeLab, SimSimpleLab};

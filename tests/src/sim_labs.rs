@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use mnem::Store;
 use mnem::port::OpenError;
 use mnem::testing::{Abilities, Lab};
-use mnem_backend_native::{Compression, MaintenancePolicy, StorageEngine, StorageOptions};
+use mnem_backend_native::{Compression, MaintenancePolicy, StorageEngine, StorageMode, StorageOptions};
 use mnem_backend_simple::SimpleStore;
 use mnem_vfs::sim::Crash;
 use mnem_vfs::{Kind, SimVfs, Vfs as _};
@@ -144,8 +144,22 @@ sim_lab! {
     SimNativeLab, "native on a simulated disk", Abilities { shares: false, ..ALL }, Crash::random, open_native
 }
 
+sim_lab! {
+    /// The same, each handle a process of its own.
+    SimSharedNativeLab, "native on a simulated disk, shared", ALL, Crash::random, open_native_shared
+}
+
 fn open_native(disk: SimVfs) -> Result<Arc<dyn Store>, OpenError> {
+    open_native_as(disk, StorageMode::Single)
+}
+
+fn open_native_shared(disk: SimVfs) -> Result<Arc<dyn Store>, OpenError> {
+    open_native_as(disk, StorageMode::Shared)
+}
+
+fn open_native_as(disk: SimVfs, mode: StorageMode) -> Result<Arc<dyn Store>, OpenError> {
     let options = StorageOptions {
+        mode,
         compression: Compression::None,
         segment_bytes_max: 32 << 10,
         checkpoint_bytes: 64 << 10,

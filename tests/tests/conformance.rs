@@ -4,14 +4,16 @@
 //! simulated disk.
 
 use mnem::testing::{MemoryLab, NativeLab, RedbLab, SimpleLab};
-use mnem_tests::{SimNativeLab, SimRedbLab, SimSimpleLab};
+use mnem_tests::{SimNativeLab, SimRedbLab, SimSharedNativeLab, SimSimpleLab};
 
 mnem::conformance! {
     memory: MemoryLab::new(),
     simple: SimpleLab::new(),
     redb: RedbLab::new(),
     native: NativeLab::new(),
+    native_shared: NativeLab::shared(),
     simple_simulated: SimSimpleLab::new(),
     redb_simulated: SimRedbLab::new(),
     native_simulated: SimNativeLab::new(),
+    native_shared_simulated: SimSharedNativeLab::new(),
 }

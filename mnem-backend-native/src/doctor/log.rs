@@ -70,7 +70,7 @@ pub(super) fn replay(
         epoch: superblock.epoch,
         txn: superblock.txn,
     };
-    scan(segments, from, |_, raw| {
+    scan(segments, from, None, |_, raw| {
         changes::decode(raw)?.into_iter().for_each(|(key, value)| apply(key, value));
         Some(())
     })

@@ -8,7 +8,7 @@
 //!  K2  Damage is a finding, never an error: an error says that the store could not be looked at.
 //!  K3  Nothing is believed before it is checked; memory is bounded by the file, not by what it says.
 //!
-//! Used by: whoever doubts a disk. Threads: each examination by itself; the data file is locked meanwhile, shared.
+//! Used by: whoever doubts a disk. Threads: each examination by itself; the data file is locked meanwhile, alone.
 
 mod log;
 mod report;
@@ -40,7 +40,7 @@ pub use show::Shown;
 const PAGE_BYTES: u64 = PAGE_SIZE as u64;
 
 /// Names in a store's folder that are its own beside marker, data file and log.
-const OWN_NAMES: [&str; 4] = ["LOCK", "POISON", "pins", "history"];
+const OWN_NAMES: [&str; 5] = ["turn", "gate", "members", "poison", "history"];
 
 /// Hears what is being looked at, how much of it is done, and of how much.
 pub type Progress<'a> = dyn FnMut(&'static str, u64, u64) + 'a;
@@ -149,9 +149,10 @@ impl Doctor {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             other => other.map_err(|error| Doctor::fault("open", &path, error))?,
         };
-        let is_ours = file.try_lock(LockKind::Shared).map_err(|error| Doctor::fault("lock", &path, error))?;
+        let is_ours =
+            file.try_lock(LockKind::Exclusive).map_err(|error| Doctor::fault("lock", &path, error))?;
         if !is_ours {
-            let by = "whoever writes to it".to_owned();
+            let by = "whoever uses it".to_owned();
             return Err(OpenError::Locked { at: self.root.display().to_string(), by });
         }
         let length = file.len().map_err(|error| Doctor::fault("measure", &path, error))?;

@@ -99,7 +99,7 @@ impl Doctor {
             else {
                 continue;
             };
-            let bytes = segments.read(index, at.0 - header.start.0)?;
+            let bytes = segments.read(index, at.0 - header.start.0, None)?;
             if let Some(record) = Record::read(data.store, at, &bytes) {
                 shown.put("segment", file.number);
                 show_record(&record, &mut shown);

@@ -16,7 +16,7 @@ use mnem_vfs::{Call, OpenMode, SimVfs, Vfs, VfsFileExt};
 use super::{Ailment, Doctor, Examination, Level, PAGE_BYTES};
 use crate::bytes::{StoreId, get, get_u32, put, wide};
 use crate::group::Locator;
-use crate::options::{Compression, MaintenancePolicy, StorageOptions, WalCommitPolicy};
+use crate::options::{Compression, MaintenancePolicy, StorageMode, StorageOptions, WalCommitPolicy};
 use crate::page::{PAGE_HEADER_BYTES, PAGE_SIZE, PageId};
 use crate::superblock::{SUPERBLOCK_BYTES, SpaceRun, Superblock};
 use crate::wal::Lsn;
@@ -25,6 +25,7 @@ use crate::wal::segment::SegmentHeader;
 use crate::{StorageEngine, changes, keys};
 
 const OPTIONS: StorageOptions = StorageOptions {
+    mode: StorageMode::Single,
     policy: WalCommitPolicy::Always,
     compression: Compression::None,
     group_bytes: 4 << 10,

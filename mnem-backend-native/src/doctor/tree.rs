@@ -198,7 +198,7 @@ impl Walk<'_, '_> {
             }
         }
         match Locator::decode(value).filter(|place| is_inside(place, self.superblock)) {
-            Some(place) => self.values.insert(crate::checkpoint::pages(&place)),
+            Some(place) => self.values.insert(place.pages()),
             None => report.find(Ailment::LocatorBad, self.data.page(at.page.0)),
         }
     }

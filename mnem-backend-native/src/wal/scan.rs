@@ -2,12 +2,13 @@
 //!
 //! Reading gathers facts, [`decide`] chooses, one loop acts.
 //!
-//! Used by: `recovery`. Threads: nobody appends meanwhile.
+//! Used by: `load`. Threads: whoever reads to the end has the log for itself; who reads up to a published position may
+//! be overtaken by writers, and then finds that the chain breaks.
 
 use std::path::Path;
 
 use mnem_core::port::Fault;
-use mnem_vfs::{Vfs, VfsFile, VfsFileExt};
+use mnem_vfs::{OpenMode, Vfs, VfsFile, VfsFileExt};
 
 use super::record::Record;
 use super::segment::{self, SEGMENT_HEADER_BYTES, SegmentFile, SegmentHeader, fault};
@@ -36,8 +37,9 @@ pub(crate) struct End {
     pub(crate) epoch_seen: u32,
     pub(crate) txn: u64,
     pub(crate) records: u64,
-    /// Index of the segment that holds the end.
+    /// Index of the segment that holds the end, and where it starts.
     pub(crate) segment: usize,
+    pub(crate) start: Lsn,
     /// Something of this store's log stands behind the end, of a writer that did not finish.
     pub(crate) has_tail: bool,
 }
@@ -92,10 +94,15 @@ pub(crate) struct Segments<'a> {
 
 impl<'a> Segments<'a> {
     /// Opens all segments there are.
-    pub(crate) fn open(vfs: &dyn Vfs, dir: &'a Path, store: StoreId) -> Result<Segments<'a>, Fault> {
+    pub(crate) fn open(
+        vfs: &dyn Vfs,
+        dir: &'a Path,
+        store: StoreId,
+        mode: OpenMode,
+    ) -> Result<Segments<'a>, Fault> {
         let numbers = segment::numbers(vfs, dir)?.into_iter();
-        let files = numbers.map(|number| segment::open(vfs, dir, store, number)).collect::<Result<_, _>>()?;
-        Ok(Segments { dir, store, files })
+        let files = numbers.map(|number| segment::open(vfs, dir, store, number, mode));
+        Ok(Segments { dir, store, files: files.collect::<Result<_, _>>()? })
     }
 
     fn headers(&self) -> impl Iterator<Item = (usize, SegmentHeader)> + '_ {
@@ -104,15 +111,17 @@ impl<'a> Segments<'a> {
 
     /// Finds the segment that begins at `start`. Of two the later epoch counts: the other is from a
     /// writer that was cut off.
-    fn starting_at(&self, start: Lsn) -> Option<(usize, SegmentHeader)> {
+    pub(crate) fn starting_at(&self, start: Lsn) -> Option<(usize, SegmentHeader)> {
         self.headers().filter(|(_, header)| header.start == start).max_by_key(|(_, header)| header.epoch)
     }
 
-    /// Reads a segment from `offset` to its end, or that of its file.
-    pub(crate) fn read(&self, index: usize, offset: u64) -> Result<Vec<u8>, Fault> {
+    /// Reads a segment from `offset` to its end, or that of its file; no further than `until` in the log.
+    pub(crate) fn read(&self, index: usize, offset: u64, until: Option<Lsn>) -> Result<Vec<u8>, Fault> {
         let (segment, file) = &self.files[index];
         let path = segment::path(self.dir, segment.number);
         let size = segment.header.map_or(0, |header| header.size).min(segment.bytes);
+        let start = segment.header.map_or(0, |header| header.start.0);
+        let size = until.map_or(size, |until| size.min(until.0.saturating_sub(start)));
         let too_large = || Fault::Corrupt { what: "a log segment", at: path.display().to_string() };
         let length = usize::try_from(size.saturating_sub(offset)).map_err(|_| too_large())?;
         let mut bytes = vec![0; length];
@@ -128,10 +137,12 @@ impl<'a> Segments<'a> {
     }
 }
 
-/// Goes through the log from `from`, hands each record that counts to `apply`, and says where it ends.
+/// Goes through the log from `from`, hands each record that counts to `apply`, and says where it ends. With `until`, a
+/// position that was published, it ends there, and what is behind is not looked at.
 pub(crate) fn scan(
     segments: &Segments<'_>,
     from: From,
+    until: Option<Lsn>,
     mut apply: impl FnMut(Lsn, Vec<u8>) -> Option<()>,
 ) -> Result<End, Fault> {
     let missing = || Fault::Corrupt {
@@ -150,12 +161,16 @@ pub(crate) fn scan(
         txn: from.txn,
         records: 0,
         segment: index,
+        start: header.start,
         has_tail: false,
     };
     let mut nonce = None;
-    let mut bytes = segments.read(index, end.position.0 - header.start.0)?;
+    let mut bytes = segments.read(index, end.position.0 - header.start.0, until)?;
     let mut base = end.position;
     loop {
+        if until == Some(end.position) {
+            return Ok(end);
+        }
         let rest = bytes.get(offset_in(base, end.position)..).unwrap_or(&[]);
         let here = Record::read(segments.store, end.position, rest);
         if let Some(record) = here.filter(|record| is_next(record, &end, nonce)) {
@@ -173,7 +188,7 @@ pub(crate) fn scan(
         // The rest of a segment may be too short for a flush: then the next one begins with what follows. Only the
         // chain says whether it does.
         let Some((next, next_header)) = segments.starting_at(header.end()) else { break };
-        let next_bytes = segments.read(next, SEGMENT_HEADER_BYTES)?;
+        let next_bytes = segments.read(next, SEGMENT_HEADER_BYTES, until)?;
         let first = next_header.first_record();
         let follows = Record::read(segments.store, first, &next_bytes)
             .is_some_and(|record| is_next(&record, &end, nonce));
@@ -181,8 +196,12 @@ pub(crate) fn scan(
             break;
         }
         (index, header, bytes, base) = (next, next_header, next_bytes, first);
-        end.segment = index;
+        (end.segment, end.start) = (index, header.start);
         end.position = first;
+    }
+    if until.is_some() {
+        let what = "the log (it ends before what was published)";
+        return Err(Fault::Corrupt { what, at: segments.place(index, end.position) });
     }
     let tail = tail(segments, &mut end, &header)?;
     end.has_tail = tail.is_some();
@@ -227,7 +246,7 @@ fn tail(segments: &Segments<'_>, end: &mut End, last: &SegmentHeader) -> Result<
         } else {
             continue;
         };
-        let bytes = segments.read(index, start.0 - header.start.0)?;
+        let bytes = segments.read(index, start.0 - header.start.0, None)?;
         for at in (0..bytes.len()).step_by(usize::try_from(BLOCK_BYTES).expect("a block is small")) {
             let position = Lsn(start.0 + at as u64);
             let Some(record) = Record::read(segments.store, position, &bytes[at..]) else { continue };

@@ -124,9 +124,10 @@ pub(crate) fn open(
     dir: &Path,
     store: StoreId,
     number: u32,
+    mode: OpenMode,
 ) -> Result<(SegmentFile, Box<dyn VfsFile>), Fault> {
     let path = path(dir, number);
-    let file = vfs.open(&path, OpenMode::ReadWrite).map_err(|error| fault("open", &path, error))?;
+    let file = vfs.open(&path, mode).map_err(|error| fault("open", &path, error))?;
     let bytes = file.len().map_err(|error| fault("measure", &path, error))?;
     let mut header = [0; HEADER_BYTES];
     let read = file.read_up_to_at(&mut header, 0).map_err(|error| fault("read", &path, error))?;

@@ -31,9 +31,9 @@ fn fresh() -> SimVfs {
 }
 
 fn read(disk: &SimVfs, from: From) -> Result<(End, Vec<String>), Fault> {
-    let segments = Segments::open(disk, Path::new(DIR), STORE)?;
+    let segments = Segments::open(disk, Path::new(DIR), STORE, OpenMode::ReadWrite)?;
     let mut found = Vec::new();
-    let end = scan(&segments, from, |_, raw| {
+    let end = scan(&segments, from, None, |_, raw| {
         found.push(String::from_utf8(raw).ok()?);
         Some(())
     })?;
@@ -43,7 +43,7 @@ fn read(disk: &SimVfs, from: From) -> Result<(End, Vec<String>), Fault> {
 /// What a writer finds and goes on from; epoch and nonce as it is told.
 fn writer(disk: &SimVfs, epoch: u32, nonce: u32) -> Wal {
     let (end, _) = read(disk, START).unwrap();
-    let segments = Segments::open(disk, Path::new(DIR), STORE).unwrap();
+    let segments = Segments::open(disk, Path::new(DIR), STORE, OpenMode::ReadWrite).unwrap();
     let number = segments.files[end.segment].0.number;
     let header = segments.files[end.segment].0.header.unwrap();
     let others = segments.files.iter().filter(|(file, _)| file.number != number).map(|(file, _)| Placed {
@@ -209,7 +209,7 @@ fn a_segment_that_is_needed_is_not_used_again() {
     }
     wal.sync().unwrap();
     let from = From { position: Lsn(SIZE + 4096), segment: Lsn(SIZE), chain: 0, epoch: 1, txn: 7 };
-    let header = Segments::open(&disk, Path::new(DIR), STORE).unwrap();
+    let header = Segments::open(&disk, Path::new(DIR), STORE, OpenMode::ReadWrite).unwrap();
     assert!(header.files.iter().any(|(file, _)| file.header.is_some_and(|header| header.start == Lsn(SIZE))));
     drop(header);
     // Its first record repeats a checksum that `from` does not know: so take it from the record itself.

@@ -131,6 +131,16 @@ impl Wal {
         }
     }
 
+    /// Only what is before `durable` is known to be so: the writer before left the rest to the next sync.
+    pub(crate) fn durable_up_to(&mut self, durable: Lsn) {
+        self.durable = durable.min(self.position);
+        self.is_dirty = self.durable < self.position;
+    }
+
+    pub(crate) fn durable(&self) -> Lsn {
+        self.durable
+    }
+
     /// Returns where the next record goes.
     pub(crate) fn position(&self) -> Lsn {
         self.position

@@ -6,7 +6,9 @@ use std::collections::BTreeSet;
 use std::error::Error;
 use std::sync::Arc;
 
-use mnem_backend_native::{Compression, MaintenancePolicy, StorageEngine, StorageOptions, WalCommitPolicy};
+use mnem_backend_native::{
+    Compression, MaintenancePolicy, StorageEngine, StorageMode, StorageOptions, WalCommitPolicy,
+};
 use mnem_core::cid::Codec;
 use mnem_core::port::{
     BlockRead, Blockstore, Collector, HeadsUpdate, Namespace, OpHeadsStore, Row, RowTable, SideTable, Store,
@@ -18,6 +20,7 @@ use mnem_vfs::SimVfs;
 pub(crate) const TABLE: RowTable = RowTable::new("sample");
 
 pub(crate) const OPTIONS: StorageOptions = StorageOptions {
+    mode: StorageMode::Single,
     policy: WalCommitPolicy::Always,
     compression: Compression::Lz4,
     group_bytes: 4 << 10,

@@ -59,7 +59,7 @@ mod lock;
 mod names;
 mod random;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::fmt;
 use std::io;
@@ -112,6 +112,7 @@ struct State {
     cut_at: Option<u64>,
     power_is_off: bool,
     killed: BTreeSet<ProcessId>,
+    kill_at: BTreeMap<ProcessId, u64>,
     processes: u64,
     handles: u64,
 }
@@ -132,6 +133,7 @@ impl SimVfs {
             cut_at: None,
             power_is_off: false,
             killed: BTreeSet::new(),
+            kill_at: BTreeMap::new(),
             processes: 1,
             handles: 0,
         };
@@ -154,6 +156,11 @@ impl SimVfs {
         state.killed.insert(self.process);
         state.locks.release_all_of(self.process);
         self.shared.unblocked.notify_all();
+    }
+
+    /// Kills this process at its first call with this number or a later one: that call has not happened.
+    pub fn kill_at(&self, call: u64) {
+        self.shared.lock().kill_at.insert(self.process, call);
     }
 
     /// Returns how many calls there were. Calls count from zero, so this is the number of the next one.
@@ -242,7 +249,7 @@ impl Shared {
     fn begin(&self, process: ProcessId, call: Call) -> io::Result<(MutexGuard<'_, State>, Option<Fault>)> {
         let mut state = self.lock();
         let begun = state.begin(process, call);
-        if state.power_is_off {
+        if state.power_is_off || state.killed.contains(&process) {
             self.unblocked.notify_all();
         }
         Ok((state, begun?))
@@ -253,6 +260,9 @@ impl State {
     fn begin(&mut self, process: ProcessId, call: Call) -> io::Result<Option<Fault>> {
         let number = self.trace.len() as u64;
         self.power_is_off |= self.cut_at.is_some_and(|cut| cut <= number);
+        if self.kill_at.get(&process).is_some_and(|call| *call <= number) && self.killed.insert(process) {
+            self.locks.release_all_of(process);
+        }
         self.check_running(process)?;
         self.trace.push(call);
         self.counts.add(call);

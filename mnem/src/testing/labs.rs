@@ -20,7 +20,7 @@ pub fn labs() -> Vec<Box<dyn Lab>> {
         #[cfg(feature = "redb")]
         Box::new(RedbLab::new()),
         #[cfg(feature = "native")]
-        Box::new(NativeLab::new()),
+        Box::new(NativeLab::shared()),
     ]
 }
 
@@ -149,6 +149,7 @@ impl Lab for RedbLab {
 #[derive(Debug)]
 pub struct NativeLab {
     folder: TempDir,
+    mode: mnem_backend_native::StorageMode,
 }
 
 #[cfg(feature = "native")]
@@ -159,23 +160,36 @@ impl NativeLab {
     /// If the system gives no folder.
     #[allow(clippy::new_without_default, reason = "it makes a folder: no value that is just there")]
     pub fn new() -> NativeLab {
-        NativeLab { folder: folder() }
+        NativeLab { folder: folder(), mode: mnem_backend_native::StorageMode::Single }
+    }
+
+    /// Makes a fresh one whose handles are as if each were of a process of its own.
+    ///
+    /// # Panics
+    /// If the system gives no folder.
+    pub fn shared() -> NativeLab {
+        NativeLab { folder: folder(), mode: mnem_backend_native::StorageMode::Shared }
     }
 }
 
 #[cfg(feature = "native")]
 impl Lab for NativeLab {
     fn name(&self) -> &'static str {
-        "native"
+        match self.mode {
+            mnem_backend_native::StorageMode::Shared => "native, shared",
+            _ => "native",
+        }
     }
 
     fn abilities(&self) -> Abilities {
-        Abilities { keeps: true, damages: true, ..Abilities::NONE }
+        let shares = self.mode == mnem_backend_native::StorageMode::Shared;
+        Abilities { keeps: true, shares, damages: true, ..Abilities::NONE }
     }
 
     fn open(&self) -> Result<Arc<dyn Store>, OpenError> {
         use mnem_backend_native::{Compression, StorageEngine, StorageOptions};
-        let options = StorageOptions { compression: Compression::None, ..StorageOptions::default() };
+        let options =
+            StorageOptions { mode: self.mode, compression: Compression::None, ..StorageOptions::default() };
         Ok(Arc::new(StorageEngine::open_or_init(self.folder.path().join("store"), options)?))
     }
 
