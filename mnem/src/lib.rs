@@ -53,6 +53,7 @@ pub use mnem_core::repo::{
     Change, ChangeKind, Changed, Counts, Diff, DiffStat, Event, Expected, Feed, FeedToken, Log, Moved,
     NameChange, Only, OpLog, Recorded, RefKind, Scope, Turn, Watch,
 };
+pub use mnem_core::repo::{Commits, Import, ImportOptions, ImportReport, Present};
 pub use mnem_core::repo::{Conflict, Disputed, FastForward, MergeReport, Resolve};
 pub use mnem_core::{
     ActorId, BLOCK_BYTES_MAX, Block, Blockstore, ChangeId, Cid, CidClass, CidError, CidMismatch, Codec,

@@ -1,7 +1,7 @@
 //! `mnem import`
 //!
-//! Line by line, in commits of a bounded size. What is there already as the line says it is passed over: a run that was
-//! cut short is completed by running it again.
+//! Line by line, in bounded memory, in one commit or in several. What is there already as the line says it is passed over:
+//! a run of several that was cut short is completed by running it again.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read as _};
@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use clap::Args;
 use mnem::object::{Edge, EdgeType, Labels, Node};
 use mnem::value::Props;
-use mnem::{Actor, EdgeId, NodeId, Repo, Transaction};
+use mnem::{Commits, EdgeId, ImportOptions, ImportReport, NodeId, Present, RepoError};
 use serde_json::{Value as Json, json};
 
 use super::export::SCHEMA;
@@ -22,14 +22,11 @@ use crate::output::{Fields, Paint, Record, Text, counted};
 use crate::progress::Meter;
 
 pub(crate) const EXAMPLES: &str = "  mnem export > all.jsonl && mnem import all.jsonl
-  mnem import all.jsonl --replace -m 'as it was exported'\n";
+  mnem import all.jsonl --replace -m 'as it was exported'
+  mnem import all.jsonl --each 100000\n";
 
 /// Longest line. An object has at most 1 MiB, and its text is not much longer.
 const LINE_BYTES_MAX: u64 = 16 << 20;
-
-/// A commit is made when so many entities, or so many bytes of their lines, are staged.
-const STAGED_MAX: u64 = 20_000;
-const STAGED_BYTES_MAX: usize = 16 << 20;
 
 /// Arguments.
 #[derive(Args)]
@@ -40,17 +37,16 @@ pub(crate) struct Import {
     /// What is there in another version becomes as the file says; else it is an error
     #[arg(long)]
     replace: bool,
+    /// Commit after each so many nodes and edges, so that a run that was cut short can go on; else there is one commit
+    #[arg(long, value_name = "N")]
+    each: Option<u64>,
     #[command(flatten)]
     record: args::Record,
 }
 
-/// What was done so far.
-#[derive(Default)]
+/// What was done.
 struct Done {
-    nodes: u64,
-    edges: u64,
-    present: u64,
-    commits: u64,
+    report: ImportReport,
     took: String,
 }
 
@@ -64,39 +60,38 @@ impl Import {
         };
         let (repo, actor) = context.open_to_write(&self.record.write)?;
         let mut meter = Meter::start("imported", context.output.wants_progress());
-        let mut work =
-            Work { import: self, repo, actor, tx: None, staged: 0, staged_bytes: 0, done: Done::default() };
-        let outcome = work.run(input, &mut meter);
-        let mut done = work.done;
-        match outcome {
+        let file = self.file.display();
+        let options = ImportOptions {
+            commits: self.each.map_or(Commits::One, Commits::Each),
+            present: if self.replace { Present::Replace } else { Present::Refuse },
+            message: self.record.message.clone().unwrap_or_else(|| format!("import {file}")),
+            ..ImportOptions::default()
+        };
+        let mut import = repo.import(&actor, options)?;
+        match self.read(input, &mut import, &mut meter) {
             Ok(()) => {
-                done.took = meter.end();
-                context.output.report(&done)?;
+                let report = import.finish()?;
+                context.output.report(&Done { report, took: meter.end() })?;
                 Ok(Exit::Done)
             }
-            Err(failure) if done.commits > 0 => {
-                let so_far =
-                    format!("{} nodes and {} edges before that are recorded", done.nodes, done.edges);
+            Err(failure) => {
+                let made = import.report().commits.len();
+                let so_far = match made {
+                    0 => "nothing is recorded".to_owned(),
+                    made => format!("{made} commits before that are made; run it again to go on"),
+                };
                 let hint = failure.hint.clone().map_or_else(String::new, |hint| format!("{hint}; "));
-                Err(failure.hint(format!("{hint}{so_far}; run it again to go on, or `mnem undo`")))
+                Err(failure.hint(format!("{hint}{so_far}")))
             }
-            Err(failure) => Err(failure),
         }
     }
-}
 
-struct Work<'a> {
-    import: &'a Import,
-    repo: Repo,
-    actor: Actor,
-    tx: Option<Transaction>,
-    staged: u64,
-    staged_bytes: usize,
-    done: Done,
-}
-
-impl Work<'_> {
-    fn run(&mut self, mut input: Box<dyn BufRead>, meter: &mut Meter) -> Result<(), Failure> {
+    fn read(
+        &self,
+        mut input: Box<dyn BufRead>,
+        import: &mut mnem::Import,
+        meter: &mut Meter,
+    ) -> Result<(), Failure> {
         let mut line = Vec::new();
         let mut number = 0_u64;
         loop {
@@ -104,7 +99,7 @@ impl Work<'_> {
             let at = |failure: Failure| at_line(number, failure);
             line.clear();
             let read = input.by_ref().take(LINE_BYTES_MAX + 1).read_until(b'\n', &mut line);
-            let bytes = read.map_err(|error| at(Failure::file("read", &self.import.file, &error)))?;
+            let bytes = read.map_err(|error| at(Failure::file("read", &self.file, &error)))?;
             if bytes == 0 {
                 break;
             }
@@ -114,87 +109,34 @@ impl Work<'_> {
             if line.iter().all(u8::is_ascii_whitespace) {
                 continue;
             }
-            self.line(&line, number).map_err(at)?;
+            take(&line, number, import).map_err(at)?;
             meter.count();
-            if self.staged >= STAGED_MAX || self.staged_bytes >= STAGED_BYTES_MAX {
-                self.commit()?;
-            }
         }
         if number == 1 {
             return Err(at_line(1, Failure::bad_word(format!("it is to say {SCHEMA}, but there is none"))));
         }
-        self.commit()
-    }
-
-    fn line(&mut self, line: &[u8], number: u64) -> Result<(), Failure> {
-        let json: Json = serde_json::from_slice(line)
-            .map_err(|error| Failure::bad_word(format!("it is no JSON: {error}")))?;
-        let Json::Object(fields) = json else { return Err(Failure::bad_word("it is no object")) };
-        if number == 1 {
-            return head(&fields);
-        }
-        self.staged_bytes += line.len();
-        if fields.contains_key("node") {
-            let node = node(&fields)?;
-            return self.node(node);
-        }
-        if fields.contains_key("edge") {
-            let edge = edge(&fields)?;
-            return self.edge(edge);
-        }
-        Err(Failure::bad_word("it is neither a node nor an edge"))
-    }
-
-    fn tx(&mut self) -> Result<&mut Transaction, Failure> {
-        if self.tx.is_none() {
-            self.tx = Some(self.repo.begin(&self.actor)?);
-        }
-        Ok(self.tx.as_mut().expect("was there, or was begun just now"))
-    }
-
-    fn node(&mut self, node: Node) -> Result<(), Failure> {
-        let replace = self.import.replace;
-        let tx = self.tx()?;
-        match tx.get(node.id)? {
-            Some(present) if present == node => {
-                self.done.present += 1;
-                return Ok(());
-            }
-            Some(_) if replace => tx.resolve(node.id, node)?,
-            Some(_) => return Err(differs(&node.id)),
-            None => tx.add_node_as(node.id, node.labels.clone(), &node.props)?,
-        }
-        self.done.nodes += 1;
-        self.staged += 1;
         Ok(())
     }
+}
 
-    fn edge(&mut self, edge: Edge) -> Result<(), Failure> {
-        let replace = self.import.replace;
-        let tx = self.tx()?;
-        match tx.get(edge.id)? {
-            Some(present) if present == edge => {
-                self.done.present += 1;
-                return Ok(());
-            }
-            Some(_) if replace => tx.resolve(edge.id, edge)?,
-            Some(_) => return Err(differs(&edge.id)),
-            None => tx.add_edge_as(edge.id, edge.src, &edge.edge_type, edge.dst, &edge.props)?,
-        }
-        self.done.edges += 1;
-        self.staged += 1;
-        Ok(())
+fn take(line: &[u8], number: u64, import: &mut mnem::Import) -> Result<(), Failure> {
+    let json: Json =
+        serde_json::from_slice(line).map_err(|error| Failure::bad_word(format!("it is no JSON: {error}")))?;
+    let Json::Object(fields) = json else { return Err(Failure::bad_word("it is no object")) };
+    if number == 1 {
+        return head(&fields);
     }
-
-    fn commit(&mut self) -> Result<(), Failure> {
-        let Some(tx) = self.tx.take().filter(|tx| !tx.is_empty()) else { return Ok(()) };
-        let file = self.import.file.display();
-        let message = self.import.record.message.clone().unwrap_or_else(|| format!("import {file}"));
-        tx.commit(&message)?;
-        self.done.commits += 1;
-        (self.staged, self.staged_bytes) = (0, 0);
-        Ok(())
-    }
+    let taken = if fields.contains_key("node") {
+        import.node(node(&fields)?)
+    } else if fields.contains_key("edge") {
+        import.edge(edge(&fields)?)
+    } else {
+        return Err(Failure::bad_word("it is neither a node nor an edge"));
+    };
+    taken.map_err(|why| match why {
+        RepoError::Differs { .. } => Failure::from(why).hint("--replace makes it as the file says"),
+        why => why.into(),
+    })
 }
 
 fn at_line(number: u64, mut failure: Failure) -> Failure {
@@ -204,11 +146,6 @@ fn at_line(number: u64, mut failure: Failure) -> Failure {
         (failure.code, failure.exit) = ("bad-line", Exit::Failure);
     }
     failure
-}
-
-fn differs(id: &impl ToString) -> Failure {
-    Failure::new("taken", Exit::Failure, format!("{} is there already, in another version", id.to_string()))
-        .hint("--replace makes it as the file says")
 }
 
 fn head(fields: &Fields) -> Result<(), Failure> {
@@ -270,21 +207,23 @@ impl Record for Done {
     }
 
     fn fields(&self, fields: &mut Fields) {
-        fields.insert("nodes".into(), json!(self.nodes));
-        fields.insert("edges".into(), json!(self.edges));
-        fields.insert("present".into(), json!(self.present));
-        fields.insert("commits".into(), json!(self.commits));
+        let ImportReport { nodes, edges, present, commits, .. } = &self.report;
+        fields.insert("nodes".into(), json!(nodes));
+        fields.insert("edges".into(), json!(edges));
+        fields.insert("present".into(), json!(present));
+        fields.insert("commits".into(), json!(commits.len()));
     }
 
     fn text(&self, text: &mut Text) {
+        let ImportReport { nodes, edges, present, commits, .. } = &self.report;
         text.painted(Paint::Added, "+").plain(&format!(
             " {}, {}",
-            counted(self.nodes, "node"),
-            counted(self.edges, "edge")
+            counted(*nodes, "node"),
+            counted(*edges, "edge")
         ));
-        if self.present > 0 {
-            text.plain(&format!("; {} were there already", self.present));
+        if *present > 0 {
+            text.plain(&format!("; {present} were there already"));
         }
-        text.plain(&format!("; {}, {}", counted(self.commits, "commit"), self.took)).end();
+        text.plain(&format!("; {}, {}", counted(commits.len() as u64, "commit"), self.took)).end();
     }
 }

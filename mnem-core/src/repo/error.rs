@@ -91,6 +91,15 @@ pub enum RepoError {
         /// Which.
         id: EntityId,
     },
+    /// Something is there already under this id, and an import says otherwise of it.
+    #[error("{kind} {id} is there already, in another version", kind = kind_of(.id), id = .id)]
+    Differs {
+        /// Which.
+        id: EntityId,
+    },
+    /// Whoever listened to long work stopped it.
+    #[error("stopped; nothing is recorded of it that was not before")]
+    Stopped,
     /// An edge needs both of its ends.
     #[error("edge {edge} needs node {node}, which is not there")]
     MissingEnd {

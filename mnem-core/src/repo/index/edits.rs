@@ -9,19 +9,23 @@ use super::words::{self, Totals};
 use crate::cid::Cid;
 use crate::key::{AdjacencyKey, LabelKey, PropertyKey};
 use crate::object::{Edge, Node, SET_VALUE};
-use crate::port::BlockReadExt;
+use crate::port::{BlockRead, BlockReadExt};
 use crate::repo::error::RepoError;
 use crate::repo::merge::versions::sides;
-use crate::staged::Staged;
 use crate::tree::{Edit, Tree, TreeError};
 
 /// What the keys that entities had, and those that they get, are to hold.
-pub(in crate::repo) struct KeyEdits<'a> {
-    index: &'a Index,
+pub(in crate::repo) struct KeyEdits {
+    index: Index,
     keys: BTreeMap<Vec<u8>, Held>,
     /// Of an index of words, how many texts there are and how long they are together, before and after.
     totals: [Totals; 2],
+    /// About how much memory the keys take.
+    bytes: usize,
 }
+
+/// What a key takes in memory beside its bytes, values and the map around it among them.
+const KEY_OVERHEAD_BYTES: usize = 160;
 
 /// The value before and after; `None` where the key is not there.
 #[derive(Default)]
@@ -37,19 +41,19 @@ pub(super) enum When {
     After,
 }
 
-impl<'a> KeyEdits<'a> {
-    pub(super) fn new(index: &'a Index) -> KeyEdits<'a> {
-        KeyEdits { index, keys: BTreeMap::new(), totals: [Totals::default(); 2] }
+impl KeyEdits {
+    pub(super) fn new(index: &Index) -> KeyEdits {
+        KeyEdits { index: index.clone(), keys: BTreeMap::new(), totals: [Totals::default(); 2], bytes: 0 }
     }
 
     /// Collects what becomes of an index when entities change from one version to another.
     ///
     /// Before and after there may be several: each side of a conflict has its keys.
     pub(in crate::repo) fn of<'v>(
-        index: &'a Index,
+        index: &Index,
         nodes: impl Iterator<Item = (&'v [Node], &'v [Node])>,
         edges: impl Iterator<Item = (&'v [Edge], &'v [Edge])>,
-    ) -> KeyEdits<'a> {
+    ) -> KeyEdits {
         let mut edits = KeyEdits::new(index);
         for (before, after) in nodes {
             edits.nodes(before, When::Before);
@@ -63,8 +67,8 @@ impl<'a> KeyEdits<'a> {
     }
 
     /// Every side of one node.
-    fn nodes(&mut self, sides: &[Node], when: When) {
-        if let (Index::Words(name), Some(first)) = (self.index, sides.first()) {
+    pub(super) fn nodes(&mut self, sides: &[Node], when: When) {
+        if let (Index::Words(name), Some(first)) = (&self.index, sides.first()) {
             let Some(text) = words::Text::of(sides, name) else { return };
             self.totals[usize::from(when == When::After)].add(&text);
             for (word, times) in &text.words {
@@ -75,7 +79,7 @@ impl<'a> KeyEdits<'a> {
     }
 
     fn node(&mut self, version: &Node, when: When) {
-        match self.index {
+        match &self.index {
             Index::Out | Index::In | Index::Words(_) => {}
             Index::Label => {
                 for label in version.labels.iter() {
@@ -91,7 +95,7 @@ impl<'a> KeyEdits<'a> {
         }
     }
 
-    fn edge(&mut self, version: &Edge, when: When) {
+    pub(super) fn edge(&mut self, version: &Edge, when: When) {
         let key = match self.index {
             Index::Out => AdjacencyKey::outgoing(version),
             Index::In => AdjacencyKey::incoming(version),
@@ -101,7 +105,7 @@ impl<'a> KeyEdits<'a> {
     }
 
     /// Every side of what lies at `cid`.
-    pub(super) fn entity(&mut self, blocks: &Staged, cid: &Cid, when: When) -> Result<(), RepoError> {
+    pub(super) fn entity(&mut self, blocks: &dyn BlockRead, cid: &Cid, when: When) -> Result<(), RepoError> {
         let block = blocks.require(cid)?;
         match self.index {
             Index::Out | Index::In => {
@@ -115,6 +119,7 @@ impl<'a> KeyEdits<'a> {
     }
 
     fn set(&mut self, key: Vec<u8>, value: Bytes, when: When) {
+        self.bytes += key.len() + value.len() + KEY_OVERHEAD_BYTES;
         let held = self.keys.entry(key).or_default();
         match when {
             When::Before => held.before = Some(value),
@@ -130,8 +135,18 @@ impl<'a> KeyEdits<'a> {
             let totals = Totals::read(held.as_deref(), tree.root())?.changed(before, after);
             self.keys.insert(words::TOTALS_KEY.to_vec(), Held { before: held, after: totals.encode() });
         }
+        Ok(self.into_edits().0.collect())
+    }
+
+    /// Returns what changes, whatever the tree, and the totals that go into it.
+    pub(super) fn into_edits(self) -> (impl Iterator<Item = Edit>, [Totals; 2]) {
         let changes = self.keys.into_iter().filter(|(_, held)| held.before != held.after);
-        Ok(changes.map(|(key, held)| Edit { key: key.into(), value: held.after }).collect())
+        (changes.map(|(key, held)| Edit { key: key.into(), value: held.after }), self.totals)
+    }
+
+    /// Returns about how much memory this takes.
+    pub(super) const fn bytes(&self) -> usize {
+        self.bytes
     }
 }
 

@@ -21,7 +21,7 @@ pub(in crate::repo) fn extend(
     state: &State,
     index: &Index,
     (base, commit): (Option<&Commit>, &Commit),
-    edits: KeyEdits<'_>,
+    edits: KeyEdits,
     staged: &Arc<Staged>,
 ) -> Result<Vec<Row>, RepoError> {
     let before = base.map_or(&shared.empty_root, |base| index.source(base));
@@ -75,18 +75,18 @@ pub(super) fn derive(
     Ok(None)
 }
 
-fn apply(tree: &Tree, edits: KeyEdits<'_>, staged: &Arc<Staged>) -> Result<Tree, TreeError> {
+fn apply(tree: &Tree, edits: KeyEdits, staged: &Arc<Staged>) -> Result<Tree, TreeError> {
     tree.mutate(edits.into_edits_of(tree)?, &mut Arc::clone(staged))
 }
 
 /// Collects what becomes of an index from one map to another.
-fn changed<'a>(
+fn changed(
     state: &State,
-    index: &'a Index,
+    index: &Index,
     before: &Cid,
     after: &Cid,
     staged: &Arc<Staged>,
-) -> Result<KeyEdits<'a>, RepoError> {
+) -> Result<KeyEdits, RepoError> {
     let trees = over(state, staged);
     let mut edits = KeyEdits::new(index);
     for change in trees.tree(*before).diff(&trees.tree(*after), KeyRange::ALL, Order::Ascending) {
@@ -94,7 +94,7 @@ fn changed<'a>(
         for (root, value, when) in [(before, change.before, When::Before), (after, change.after, When::After)]
         {
             if let Some(value) = value {
-                edits.entity(staged, &entity::link(root, &value)?, when)?;
+                edits.entity(&**staged, &entity::link(root, &value)?, when)?;
             }
         }
     }
@@ -115,7 +115,7 @@ pub(super) fn build(
     let trees = over(state, staged);
     let mut keys = KeyEdits::new(index);
     for entry in trees.tree(*source).iter() {
-        keys.entity(staged, &entity::link(source, &entry?.value)?, When::After)?;
+        keys.entity(&**staged, &entity::link(source, &entry?.value)?, When::After)?;
     }
     let empty = trees.build_empty(&mut Vec::new())?;
     let entries = keys.into_edits_of(&empty)?.into_iter().filter_map(|edit| Some((edit.key, edit.value?)));

@@ -12,8 +12,9 @@
 //!  D3  A reader gets all of an index or an error: where a block of the tree is missing, the row goes, the index is
 //!      built again in memory, and the walk goes on where it was.
 //!
-//! Used by: `transaction` (keeping), `snapshot` and `query` (reading). Threads: as the snapshots that are read from.
+//! Used by: `transaction` and `import` (keeping), `snapshot` and `query` (reading). Threads: as the snapshots that are read from.
 
+mod bulk;
 mod edits;
 mod keep;
 mod property;
@@ -30,6 +31,7 @@ use std::sync::Arc;
 pub use property::{DistinctValues, Hit, Hits, ValueRange};
 pub use words::WordHit;
 
+pub(super) use bulk::Bulk;
 pub(super) use edits::KeyEdits;
 pub(super) use keep::extend;
 pub(super) use read::{Built, IndexCursor, IndexTree};

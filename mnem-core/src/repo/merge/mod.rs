@@ -29,6 +29,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::commit::Made;
 use super::dag;
 use super::entity;
 use super::error::{RepoError, damaged_key};
@@ -52,7 +53,7 @@ pub(super) const RULES: u64 = 1;
 type Conflicts = BTreeMap<Vec<u8>, Option<Cid>>;
 
 /// What a state is made of.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub(super) struct Maps {
     pub(super) nodes: Cid,
     pub(super) edges: Cid,
@@ -160,27 +161,16 @@ impl<'a> Merge<'a> {
         let first: Commit = read(self.blocks(), parents[0].cid())?;
         let second: Commit = read(self.blocks(), parents[1].cid())?;
         let latest = place.latest.unwrap_or(Time::MIN);
-        let commit = Commit {
+        let made = Made {
             params: first.params.min(second.params),
             parents: parents.to_vec(),
-            generation: place.generation,
-            depth: place.depth,
-            skip: place.skip,
             change: change_of(&parents),
             actor: ActorId::SYSTEM,
             session: SessionId::SYSTEM,
-            author: None,
             time: latest.checked_add(1).ok_or(RepoError::TimeTooFarAhead { ahead_us: latest.micros() })?,
-            message: "".into(),
-            nodes: maps.nodes,
-            edges: maps.edges,
-            tombs: maps.tombs,
-            conflicts: maps.conflicts,
-            schema: maps.schema,
-            vectors: maps.vectors,
-            unknown: maps.unknown,
+            message: "",
         };
-        let block = commit.to_block()?;
+        let block = made.commit(&place, maps).to_block()?;
         let id = CommitId::new(*block.cid());
         self.staged.put(block)?;
         Ok(id)

@@ -17,12 +17,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::commit::Made;
 use super::dag;
 use super::delta::Field;
 use super::entity::{self, Entity};
 use super::error::{RepoError, damaged_key};
 use super::history::{self, Blame};
-use super::merge::versions;
+use super::merge::{Maps, versions};
 use super::options::Actor;
 use super::read::read;
 use super::shared::Shared;
@@ -65,15 +66,17 @@ pub(super) fn put_back(
     let edges = work.drop_edges_without_ends(edges, &nodes)?;
     let mut conflicts = work.conflicts(&nodes, &edges, &before.conflicts)?;
     let vectors = work.vectors([&now.vectors, &made.vectors, &before.vectors], &nodes, &mut conflicts)?;
-    let maps = Commit {
+    let there = Maps::of(&now);
+    let maps = Maps {
         nodes: work.mutate(now.nodes, nodes)?,
         edges: work.mutate(now.edges, edges)?,
         conflicts: work.mutate(now.conflicts, conflicts)?,
         schema: work.map([&now.schema, &made.schema, &before.schema])?,
         vectors,
-        ..now.clone()
+        tombs: there.tombs,
+        unknown: Unknown::default(),
     };
-    if maps == now {
+    if maps == (Maps { unknown: Unknown::default(), ..there }) {
         return Ok(None);
     }
     let mut parents = vec![way.now];
@@ -81,22 +84,17 @@ pub(super) fn put_back(
         parents.push(way.before); // some of what it says comes from there
     }
     let place = dag::place(blocks, &parents)?;
-    let commit = Commit {
+    let message = format!("{word} {}", made.message);
+    let made = Made {
         params: shared.params_cid,
         parents,
-        generation: place.generation,
-        depth: place.depth,
-        skip: place.skip,
         change: shared.draw_change(),
         actor: actor.id(),
         session: shared.session,
-        author: None,
         time: shared.time_after(place.latest)?,
-        message: format!("{word} {}", made.message).trim_end().into(),
-        unknown: Unknown::default(),
-        ..maps
+        message: message.trim_end(),
     };
-    let block = commit.to_block()?;
+    let block = made.commit(&place, maps).to_block()?;
     let id = CommitId::new(*block.cid());
     staged.put(block)?;
     let rows = history::record(shared, state, id, staged)?;

@@ -13,6 +13,7 @@ use crate::key::ConflictKey;
 use crate::object::{Commit, Object, OperationKind};
 use crate::port::{BlockRead, HeadsUpdate, Row, Swap, WriteBatch};
 use crate::repo::collect;
+use crate::repo::commit::Made;
 use crate::repo::dag;
 use crate::repo::entity::Entity;
 use crate::repo::error::RepoError;
@@ -58,26 +59,16 @@ impl Transaction {
         let parents = self.parents();
         let place = dag::place(&*self.base.state.blocks, &parents)?;
         let maps = self.stage_maps(staged)?;
-        let commit = Commit {
+        let made = Made {
             params: shared.params_cid,
             parents,
-            generation: place.generation,
-            depth: place.depth,
-            skip: place.skip,
             change: shared.draw_change(),
             actor: self.actor.id(),
             session: shared.session,
-            author: None,
             time: shared.time_after(place.latest)?,
-            message: message.into(),
-            nodes: maps.nodes,
-            edges: maps.edges,
-            tombs: maps.tombs,
-            conflicts: maps.conflicts,
-            schema: maps.schema,
-            vectors: maps.vectors,
-            unknown: maps.unknown,
+            message,
         };
+        let commit = made.commit(&place, maps);
         let block = commit.to_block()?;
         let id = CommitId::new(*block.cid());
         staged.put(block)?;

@@ -14,6 +14,7 @@ use crate::cid::Cid;
 use crate::id::{ActorId, ChangeId, CommitId, EdgeId, EntityId, NodeId, SessionId};
 use crate::object::{Commit, Object, Time};
 use crate::port::{BlockRead, BlockReadExt};
+use crate::repo::commit::Made;
 use crate::repo::cover::cover;
 use crate::repo::dag;
 use crate::repo::delta::Differ;
@@ -336,26 +337,16 @@ impl Transaction {
     fn unstored(&self, maps: Maps) -> Result<Commit, RepoError> {
         let parents = self.parents();
         let place = dag::place(&*self.base.state.blocks, &parents)?;
-        Ok(Commit {
+        let made = Made {
             params: self.base.shared.params_cid,
             parents,
-            generation: place.generation,
-            depth: place.depth,
-            skip: place.skip,
             change: ChangeId::from_bytes([0; 16]),
             actor: self.actor.id(),
             session: SessionId::SYSTEM,
-            author: None,
             time: place.latest.and_then(|latest| latest.checked_add(1)).unwrap_or(Time::MIN),
-            message: "".into(),
-            nodes: maps.nodes,
-            edges: maps.edges,
-            tombs: maps.tombs,
-            conflicts: maps.conflicts,
-            schema: maps.schema,
-            vectors: maps.vectors,
-            unknown: maps.unknown,
-        })
+            message: "",
+        };
+        Ok(made.commit(&place, maps))
     }
 }
 

@@ -4,7 +4,7 @@ mod bulk;
 mod commit;
 mod merge;
 mod resolve;
-mod types;
+pub(super) mod types;
 mod upsert;
 
 pub use merge::{FastForward, MergeReport};

@@ -8,6 +8,7 @@ use crate::object::MergeType;
 use crate::repo::entity::Entity;
 use crate::repo::error::RepoError;
 use crate::repo::merge::types;
+use crate::repo::options::Clock;
 use crate::repo::schema::Schema;
 use crate::value::{List, Props, Value, ValueError};
 
@@ -78,24 +79,13 @@ impl Transaction {
         Ok(old)
     }
 
-    /// Notes the time of a property of which the latest value stays: after all that it replaces.
     pub(super) fn stamp<E: Entity>(
         &self,
         schema: &Schema,
         name: &str,
         version: &mut E::Object,
     ) -> Result<(), RepoError> {
-        if schema.property(name).is_none_or(|property| property.merge_type != MergeType::Lww) {
-            return Ok(());
-        }
-        let now = self.base.shared.options.clock.now().micros();
-        let times = E::times_mut(version);
-        let time = match times.get(name) {
-            Some(Value::Int(old)) => now.max(old.saturating_add(1)),
-            _ => now,
-        };
-        times.insert(Arc::<str>::from(name), Value::Int(time))?;
-        Ok(())
+        stamp::<E>(schema, name, &*self.base.shared.options.clock, version)
     }
 
     fn merge_type(&self, name: &str) -> Result<Option<MergeType>, RepoError> {
@@ -108,6 +98,26 @@ impl Transaction {
         let part = self.part.take().unwrap_or_else(drawn);
         self.part.insert(part).clone()
     }
+}
+
+/// Notes the time of a property of which the latest value stays: after all that it replaces.
+pub(in crate::repo) fn stamp<E: Entity>(
+    schema: &Schema,
+    name: &str,
+    clock: &dyn Clock,
+    version: &mut E::Object,
+) -> Result<(), RepoError> {
+    if schema.property(name).is_none_or(|property| property.merge_type != MergeType::Lww) {
+        return Ok(());
+    }
+    let now = clock.now().micros();
+    let times = E::times_mut(version);
+    let time = match times.get(name) {
+        Some(Value::Int(old)) => now.max(old.saturating_add(1)),
+        _ => now,
+    };
+    times.insert(Arc::<str>::from(name), Value::Int(time))?;
+    Ok(())
 }
 
 impl Props {
