@@ -25,6 +25,7 @@
 //! * [`ann`] (feature `ann`, on unless switched off): search by nearness at any commit: [`Vectors`], [`Top`].
 //! * [`store`]: the stores below, by URL; [`copy`](copy()) takes everything from one into another, of whichever kinds.
 //! * [`backup`]: one moment of a store, kept elsewhere, whole or what changed since the last one; and a store made of it.
+//! * [`check`](check()): looks at everything in a store, says what is wrong and what that touches, and mends what can be.
 //! * [`testing`] (feature `testing`): the conformance suite for backends, and `each_backend` for your own tests.
 //! * [`port`]: what a backend promises, by number.
 
@@ -35,6 +36,7 @@ mod repo;
 pub mod store;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod threads;
 mod url;
 
 pub use copy::{Copied, CopyError, copy};
@@ -50,6 +52,9 @@ pub use mnem_core::repo::{
     Version, Writer,
 };
 pub use mnem_core::repo::{
+    Affected, CheckLevel, CheckOptions, CheckReport, Checked, Finding, Flaw, Part, Place, Repair, check,
+};
+pub use mnem_core::repo::{
     Change, ChangeKind, Changed, Counts, Diff, DiffStat, Event, Expected, Feed, FeedToken, Log, Moved,
     NameChange, Only, OpLog, Recorded, RefKind, Scope, Turn, Watch,
 };
@@ -61,4 +66,5 @@ pub use mnem_core::{
     SessionId, SideTable, Store, Time, codec, memory, object, port, tree, value,
 };
 pub use repo::{init, open, open_or_init, system_options};
+pub use threads::Threads;
 pub use url::{BadUrl, StoreUrl};

@@ -56,6 +56,13 @@ pub(super) fn is_key(key: &[u8]) -> bool {
     key.starts_with(b"a/")
 }
 
+/// Says whether a setting under such a key is a name.
+pub(super) fn is_sound(key: &[u8], value: &[u8]) -> bool {
+    let mut reader = Reader::new(value);
+    let is_name = reader.text().is_ok_and(|name| name.len() <= ACTOR_NAME_BYTES_MAX);
+    key.len() == 2 + 16 && is_name && reader.end().is_ok()
+}
+
 fn key(actor: ActorId) -> Vec<u8> {
     [&b"a/"[..], actor.as_bytes()].concat()
 }

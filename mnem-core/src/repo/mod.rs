@@ -7,6 +7,7 @@
 
 mod actors;
 mod change;
+mod check;
 mod collect;
 mod commit;
 mod cover;
@@ -52,6 +53,9 @@ mod vectors;
 
 pub use actors::ACTOR_NAME_BYTES_MAX;
 pub use change::{Change, ChangeKind, Changed, Counts, DiffStat};
+pub use check::{
+    Affected, CheckLevel, CheckOptions, CheckReport, Checked, Finding, Flaw, Part, Place, Repair, check,
+};
 pub use collect::{Automatic, Collected, KEPT_DAYS, KEPT_OPERATIONS, Reason, Retention};
 pub use delta::{Delta, Deltas, Differ, Ends, Field};
 pub use derived::DerivedWriter;

@@ -9,11 +9,11 @@ use super::entity::{self, Entity};
 use super::error::{RepoError, damaged_key};
 use super::merge::versions;
 use super::snapshot::Snapshot;
-use super::state::State;
 use super::transaction::{Changes, Transaction};
 use crate::cid::Cid;
 use crate::object::{Model, Property, SchemaEntry, SchemaKey};
-use crate::port::BlockReadExt;
+use crate::port::{BlockRead, BlockReadExt};
+use crate::tree::TreeStore;
 use crate::value::{Value, ValueError};
 
 /// How many schemas are remembered. Most commits have the one of their parent.
@@ -103,13 +103,13 @@ impl Schema {
     }
 
     /// Reads the schema under a root.
-    pub(super) fn read(state: &State, root: &Cid) -> Result<Schema, RepoError> {
+    pub(super) fn read(trees: &TreeStore, blocks: &dyn BlockRead, root: &Cid) -> Result<Schema, RepoError> {
         let mut entries = Entries::default();
-        for entry in state.trees.tree(*root).iter() {
+        for entry in trees.tree(*root).iter() {
             let entry = entry?;
             let key = SchemaKey::from_key(&entry.key).ok_or_else(damaged_key)?;
             let cid = entity::link(root, &entry.value)?;
-            let block = state.blocks.require(&cid)?;
+            let block = blocks.require(&cid)?;
             if versions::conflict(&block)?.is_some() {
                 entries.in_conflict.insert(key);
                 continue;
@@ -163,7 +163,7 @@ impl Snapshot {
         if *root == self.shared.empty_root {
             return Ok(Schema::default());
         }
-        self.shared.schemas.get(root, || Schema::read(&self.state, root))
+        self.shared.schemas.get(root, || Schema::read(&self.state.trees, &*self.state.blocks, root))
     }
 }
 

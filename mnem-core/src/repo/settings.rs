@@ -106,6 +106,13 @@ fn decode_entry(entry: &[u8]) -> Result<(Time, Option<Value>), DecodeError> {
     Ok((time, value))
 }
 
+/// Says whether an entry is a setting as it should be; `None` if its key is none of settings.
+pub(super) fn is_sound(key: &[u8], entry: &[u8]) -> Option<bool> {
+    let name = key.strip_prefix(PREFIX)?;
+    let is_name = std::str::from_utf8(name).is_ok_and(|name| check_name(name).is_ok());
+    Some(is_name && decode_entry(entry).is_ok())
+}
+
 /// Decides between two entries under one key that were written side by side: the later one stays, of two of the same
 /// time the greater one. What is no setting, or is absent, is least.
 pub(super) fn later(left: Option<Bytes>, right: Option<Bytes>) -> Option<Bytes> {

@@ -93,7 +93,7 @@ fn block_of(model: &Model, node: NodeId, vector: &[f32]) -> Result<Block, RepoEr
 }
 
 /// Reads the numbers of a block.
-fn numbers(block: &Block) -> Result<Vec<f32>, RepoError> {
+pub(super) fn numbers(block: &Block) -> Result<Vec<f32>, RepoError> {
     let (chunks, rest) = block.bytes().as_chunks::<4>();
     let numbers: Vec<f32> = chunks.iter().map(|chunk| f32::from_le_bytes(*chunk)).collect();
     let is_sound = block.cid().codec() == Codec::Raw

@@ -29,6 +29,7 @@ mod params;
 mod path;
 mod range;
 mod read;
+mod verify;
 
 use std::sync::Arc;
 
@@ -44,6 +45,7 @@ pub use mutate::Edit;
 pub use parallel::{Executor, Serial};
 pub use params::{TreeParams, UnsoundParams};
 pub use range::{KeyRange, Order};
+pub(crate) use verify::{Met, Stretch};
 
 use crate::block::Block;
 use crate::cid::Cid;

@@ -15,6 +15,7 @@ mod prints;
 mod record;
 mod rows;
 mod touched;
+mod verify;
 mod version;
 mod walk;
 
@@ -40,6 +41,7 @@ use walk::{OfEntity, Touch, Within};
 
 pub use blame::Blame;
 pub(super) use rows::{ROWS, side};
+pub(super) use verify::{HistoryCheck, RowState};
 pub use version::{Version, Writer};
 
 impl Snapshot {

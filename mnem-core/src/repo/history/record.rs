@@ -101,6 +101,21 @@ impl<'a> Recorder<'a> {
         Ok(())
     }
 
+    /// Forgets a row that was made: the stored one is as good.
+    pub(super) fn forget(&mut self, commit: CommitId) {
+        self.made.remove(&commit);
+    }
+
+    /// Returns a row that was made, and how many there are.
+    pub(super) fn made(&self, commit: CommitId) -> (Option<&CommitRow>, usize) {
+        (self.made.get(&commit), self.made.len())
+    }
+
+    /// Looks at so many commits to see what a merge brings.
+    pub(super) const fn look_at(&mut self, commits: usize) {
+        self.merged_max = commits;
+    }
+
     /// Returns the rows that were made, and forgets them.
     pub(super) fn take(&mut self) -> Vec<Row> {
         let made = std::mem::take(&mut self.made);

@@ -5,7 +5,7 @@
 use bytes::Bytes;
 
 use super::prints::{Prints, bucket_of};
-use crate::cid::Cid;
+use crate::cid::{CID_BYTES, Cid};
 use crate::codec::{DecodeError, Kind, Malformed, Reader, Writer};
 use crate::id::{CommitId, EntityId};
 use crate::object::{Skip, Time};
@@ -32,6 +32,12 @@ pub(super) const SEGMENT_PRINTS_MAX: usize = 1 << 18;
 const BITS_MAX: u32 = (SEGMENT_PRINTS_MAX / BUCKET_PRINTS).ilog2();
 
 const CHECK_BYTES: usize = 16;
+
+/// How much of the hash of the definition is in a key.
+const DEFINITION_BYTES: usize = 16;
+
+/// How long the number of a bucket is in a key.
+const BUCKET_BYTES: usize = 4;
 
 /// What is known of a commit without reading it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,7 +70,7 @@ pub(super) struct Touched {
 pub(super) struct Segment {
     /// The time of the oldest of those commits.
     pub(super) since: Time,
-    bits: u32,
+    pub(super) bits: u32,
     /// All of them if `bits` is zero; else they lie in rows of their own.
     prints: Prints,
 }
@@ -89,6 +95,29 @@ impl Rows<'_> {
     /// Returns the row of a commit; torn is the same as not there.
     pub(super) fn get(&self, commit: CommitId) -> Result<Option<CommitRow>, RepoError> {
         Ok(self.body(&self.key(commit))?.and_then(|body| decode(&body).ok()))
+    }
+
+    /// Walks the rows that say nothing, and counts all.
+    pub(super) fn torn(&self, mut each: impl FnMut(Row)) -> Result<u64, RepoError> {
+        let start = [self.namespace.as_str().as_bytes(), &[0]].concat();
+        let mut rows = 0;
+        for row in self.table.rows(ROWS, &start).map_err(side)? {
+            let (key, value) = row.map_err(side)?;
+            if !key.starts_with(&start) {
+                break;
+            }
+            rows += 1;
+            let body =
+                value.split_at_checked(CHECK_BYTES).filter(|(check, body)| *check == check_of(&key, body));
+            let is_bucket = key.len() == start.len() + CID_BYTES + DEFINITION_BYTES + BUCKET_BYTES;
+            let is_sound = body.is_some_and(|(_, body)| {
+                if is_bucket { Prints::from_bytes(body).is_some() } else { decode(body).is_ok() }
+            });
+            if !is_sound {
+                each(Row { table: ROWS, key, value: None });
+            }
+        }
+        Ok(rows)
     }
 
     /// Says whether a segment may hold a print. `None` if that cannot be said: part of it is missing.
@@ -138,7 +167,7 @@ impl Rows<'_> {
     fn key(&self, commit: CommitId) -> Vec<u8> {
         let definition = blake3::hash(DEFINITION.as_bytes());
         let namespace = self.namespace.as_str().as_bytes();
-        [namespace, &[0], &commit.cid().to_bytes(), &definition.as_bytes()[..16]].concat()
+        [namespace, &[0], &commit.cid().to_bytes(), &definition.as_bytes()[..DEFINITION_BYTES]].concat()
     }
 
     fn bucket_key(&self, commit: CommitId, bucket: u32) -> Vec<u8> {

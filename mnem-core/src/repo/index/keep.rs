@@ -63,7 +63,7 @@ pub(super) fn derive(
         let parent: Commit = decode(&parent)?;
         let before = index.source(&parent);
         let Some(root) = rows::find(shared, state, index, before)? else { continue };
-        let edits = match changed(state, index, before, index.source(commit), staged) {
+        let edits = match changed(&over(state, staged), index, before, index.source(commit), staged) {
             Err(RepoError::Tree(TreeError::Missing { .. })) => continue, // nothing is kept of the parent but itself
             edits => edits?,
         };
@@ -81,13 +81,12 @@ fn apply(tree: &Tree, edits: KeyEdits, staged: &Arc<Staged>) -> Result<Tree, Tre
 
 /// Collects what becomes of an index from one map to another.
 fn changed(
-    state: &State,
+    trees: &TreeStore,
     index: &Index,
     before: &Cid,
     after: &Cid,
     staged: &Arc<Staged>,
 ) -> Result<KeyEdits, RepoError> {
-    let trees = over(state, staged);
     let mut edits = KeyEdits::new(index);
     for change in trees.tree(*before).diff(&trees.tree(*after), KeyRange::ALL, Order::Ascending) {
         let change = change?;
@@ -105,6 +104,18 @@ fn over(state: &State, staged: &Arc<Staged>) -> TreeStore {
     state.trees.over(Arc::clone(staged) as Arc<dyn BlockRead>)
 }
 
+/// Extends the index `root` of one map to that of another. `trees` reads over `staged`.
+pub(in crate::repo) fn extended(
+    trees: &TreeStore,
+    index: &Index,
+    (before, root): (&Cid, &Cid),
+    after: &Cid,
+    staged: &Arc<Staged>,
+) -> Result<Tree, RepoError> {
+    let edits = changed(trees, index, before, after, staged)?;
+    Ok(apply(&trees.tree(*root), edits, staged)?)
+}
+
 /// Builds an index from the map `source`. Keys are sorted in memory.
 pub(super) fn build(
     state: &State,
@@ -112,7 +123,16 @@ pub(super) fn build(
     source: &Cid,
     staged: &Arc<Staged>,
 ) -> Result<Tree, RepoError> {
-    let trees = over(state, staged);
+    anew(&over(state, staged), index, source, staged)
+}
+
+/// The same for whoever has no state. `trees` reads over `staged`.
+pub(in crate::repo) fn anew(
+    trees: &TreeStore,
+    index: &Index,
+    source: &Cid,
+    staged: &Arc<Staged>,
+) -> Result<Tree, RepoError> {
     let mut keys = KeyEdits::new(index);
     for entry in trees.tree(*source).iter() {
         keys.entity(&**staged, &entity::link(source, &entry?.value)?, When::After)?;

@@ -34,8 +34,9 @@ pub use words::WordHit;
 pub(super) use bulk::Bulk;
 pub(super) use edits::KeyEdits;
 pub(super) use keep::extend;
+pub(super) use keep::{anew, extended};
 pub(super) use read::{Built, IndexCursor, IndexTree};
-pub(super) use rows::{ROWS, find_defined, remove_defined_if, root_of, row_defined};
+pub(super) use rows::{ROWS, find_defined, named_in, remove_defined_if, root_of, row, row_defined, torn};
 
 use super::schema::Schema;
 use crate::cid::Cid;
@@ -69,7 +70,7 @@ impl Index {
     }
 
     /// Names how keys are made. Another way needs another name: rows are found by it.
-    fn definition(&self) -> Cow<'static, str> {
+    pub(super) fn definition(&self) -> Cow<'static, str> {
         match self {
             Index::Out => "adjacency-out/1".into(),
             Index::In => "adjacency-in/1".into(),
@@ -80,7 +81,7 @@ impl Index {
     }
 
     /// Returns the root of the map that it reads.
-    const fn source<'a>(&self, commit: &'a Commit) -> &'a Cid {
+    pub(super) const fn source<'a>(&self, commit: &'a Commit) -> &'a Cid {
         match self {
             Index::Out | Index::In => &commit.edges,
             Index::Label | Index::Property(_) | Index::Words(_) => &commit.nodes,

@@ -5,7 +5,7 @@
 use super::Index;
 use crate::cid::Cid;
 use crate::codec::{Reader, Writer};
-use crate::port::{Namespace, Row, RowTable, SideError, StoreError};
+use crate::port::{Namespace, Row, RowTable, SideError, SideTable, StoreError};
 use crate::repo::error::RepoError;
 use crate::repo::shared::Shared;
 use crate::repo::state::State;
@@ -38,13 +38,53 @@ pub(in crate::repo) fn find_defined(
 }
 
 fn named(shared: &Shared, definition: &str, source: &Cid) -> Result<Option<Cid>, RepoError> {
-    let key = key(&shared.options.namespace, definition, source);
-    let value = shared.store.row(ROWS, &key).map_err(side)?;
+    named_defined(&*shared.store, &shared.options.namespace, definition, source)
+}
+
+/// Returns the tree that a row names, be it there or not.
+pub(in crate::repo) fn named_in(
+    table: &dyn SideTable,
+    namespace: &Namespace,
+    index: &Index,
+    source: &Cid,
+) -> Result<Option<Cid>, RepoError> {
+    named_defined(table, namespace, &index.definition(), source)
+}
+
+fn named_defined(
+    table: &dyn SideTable,
+    namespace: &Namespace,
+    definition: &str,
+    source: &Cid,
+) -> Result<Option<Cid>, RepoError> {
+    let key = key(namespace, definition, source);
+    let value = table.row(ROWS, &key).map_err(side)?;
     Ok(value.and_then(|value| decode(&key, &value)))
 }
 
+/// Walks the rows of a namespace that say nothing, and counts all.
+pub(in crate::repo) fn torn(
+    table: &dyn SideTable,
+    namespace: &Namespace,
+    mut each: impl FnMut(Row),
+) -> Result<u64, RepoError> {
+    let start = [namespace.as_str().as_bytes(), &[0]].concat();
+    let mut rows = 0;
+    for row in table.rows(ROWS, &start).map_err(side)? {
+        let (key, value) = row.map_err(side)?;
+        if !key.starts_with(&start) {
+            break;
+        }
+        rows += 1;
+        if decode(&key, &value).is_none() {
+            each(Row { table: ROWS, key, value: None });
+        }
+    }
+    Ok(rows)
+}
+
 /// Returns the row that names `root`.
-pub(super) fn row(namespace: &Namespace, index: &Index, source: &Cid, root: &Cid) -> Row {
+pub(in crate::repo) fn row(namespace: &Namespace, index: &Index, source: &Cid, root: &Cid) -> Row {
     row_defined(namespace, &index.definition(), source, root)
 }
 
