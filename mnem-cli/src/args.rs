@@ -206,6 +206,8 @@ commands! {
     Import(import);
     /// Count what there is
     Stats(stats);
+    /// Check that everything is there and as it should be
+    Fsck(fsck);
     /// Read and change settings
     Config(config);
     /// Write a script that completes commands in a shell

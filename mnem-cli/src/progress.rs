@@ -36,6 +36,20 @@ impl Meter {
         }
     }
 
+    /// Says how far a step is that counts by itself.
+    pub(crate) fn show(&mut self, step: &str, done: u64, total: Option<u64>) {
+        let now = Instant::now();
+        if !self.is_shown || now < self.next {
+            return;
+        }
+        self.next = now + EVERY;
+        self.was_shown = true;
+        match total {
+            Some(total) => eprint!("\r\x1b[K{step} {done}/{total}"),
+            None => eprint!("\r\x1b[K{step} {done}"),
+        }
+    }
+
     fn per_second(&self) -> u64 {
         let ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX).max(1);
         self.done.saturating_mul(1000) / ms

@@ -97,6 +97,7 @@ const WALK: &[(&str, &str)] = &[
     ("op log", "mnem.operation/1"),
     ("op revert $(mnem op log --json -n 1 | cut -d '\"' -f 8)", "mnem.op/1"),
     ("stats", "mnem.stats/1"),
+    ("fsck", "mnem.fsck/1"),
     ("config set actor grace", "mnem.config/1"),
     ("config get actor", "mnem.setting/1"),
     ("config list", "mnem.setting/1"),

@@ -9,6 +9,7 @@ pub(crate) mod config;
 pub(crate) mod conflicts;
 pub(crate) mod diff;
 pub(crate) mod export;
+pub(crate) mod fsck;
 pub(crate) mod get;
 pub(crate) mod history;
 pub(crate) mod import;
