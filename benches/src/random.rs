@@ -1,6 +1,7 @@
 //! SplitMix64: the same numbers in each run.
 
 /// A generator and its state.
+#[derive(Clone, Debug)]
 pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
@@ -12,7 +13,11 @@ impl Random {
     }
 
     pub(crate) fn below(&mut self, end: usize) -> usize {
-        usize::try_from(self.next() % end as u64).expect("below a usize")
+        usize::try_from((u128::from(self.next()) * end as u128) >> 64).expect("below a usize")
+    }
+
+    pub(crate) fn between(&mut self, from: usize, to: usize) -> usize {
+        from + self.below(to - from)
     }
 
     pub(crate) fn key(&mut self) -> [u8; 16] {

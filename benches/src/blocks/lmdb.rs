@@ -1,14 +1,14 @@
-//! LMDB, with its defaults.
+//! LMDB, with its defaults; for cold reads without the read-ahead of the system.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use heed::types::Bytes;
-use heed::{CompactionOption, Database, Env, EnvOpenOptions, RoTxn, WithoutTls};
+use heed::{CompactionOption, Database, Env, EnvFlags, EnvOpenOptions, RoTxn, WithoutTls};
 use mnem_core::{Block, Cid};
 
-use crate::engines::{Engine, Memory};
+use super::engines::{Engine, Memory};
 
 pub(crate) struct Lmdb {
     env: Env<WithoutTls>,
@@ -19,14 +19,20 @@ pub(crate) struct Lmdb {
     readers: Mutex<Vec<RoTxn<'static, WithoutTls>>>,
 }
 
-pub(crate) fn open(path: &Path, _memory: Memory) -> Box<dyn Engine> {
+pub(crate) fn open(path: &Path, memory: Memory) -> Box<dyn Engine> {
     let path = path.join("lmdb");
     fs::create_dir_all(&path).expect("a folder");
     let mut options = EnvOpenOptions::new().read_txn_without_tls();
     options.map_size(64 << 30).max_dbs(2);
-    // Sound: nobody else changes the file, and nobody opens it twice.
+    // Sound: nobody else changes the file, nobody opens it twice, and reading ahead changes nothing but times.
     #[expect(unsafe_code, reason = "LMDB maps its file into memory")]
-    let env = unsafe { options.open(&path) }.expect("open");
+    let env = unsafe {
+        if matches!(memory, Memory::Cold) {
+            options.flags(EnvFlags::NO_READ_AHEAD);
+        }
+        options.open(&path)
+    };
+    let env = env.expect("open");
     let mut txn = env.write_txn().expect("a transaction");
     let blocks = env.create_database(&mut txn, Some("blocks")).expect("open");
     let heads = env.create_database(&mut txn, Some("heads")).expect("open");

@@ -5,7 +5,7 @@ use std::path::Path;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, KvSeparationOptions, PersistMode};
 use mnem_core::{Block, Cid};
 
-use crate::engines::{Engine, Memory};
+use super::engines::{Engine, Memory};
 
 pub(crate) struct Fjall {
     database: Database,

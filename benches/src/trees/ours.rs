@@ -8,7 +8,7 @@ use mnem_core::tree::{
 };
 use mnem_core::{Block, Cid, CidClass, MemoryStore};
 
-use crate::Entries;
+use super::Entries;
 
 pub(crate) struct Lab {
     blocks: Arc<MemoryStore>,
@@ -41,6 +41,11 @@ impl Lab {
 
     pub(crate) fn get(&self, key: &[u8]) -> bool {
         self.tree.get(key).expect("all nodes are there").is_some()
+    }
+
+    /// The same tree, every node decoded anew each time.
+    pub(crate) fn uncached(&self) -> Tree {
+        TreeStore::new(self.blocks.clone(), &TreeParams::V1).expect("sound").tree(*self.tree.root())
     }
 
     pub(crate) fn mutate(&self, edits: &Entries) -> Tree {

@@ -7,7 +7,7 @@ use rival::id::Cid;
 use rival::prolly::{DiffEntry, ProllyKey, build_tree, diff, lookup};
 use rival::store::MemoryBlockstore;
 
-use crate::Entries;
+use super::Entries;
 
 pub(crate) struct Lab {
     blocks: MemoryBlockstore,
