@@ -40,7 +40,7 @@ fn page(results: &Results) -> String {
     let _ = write!(
         page,
         "# Benchmarks\n\n\
-         Made by `mnem-bench --{}` ([benches/README.md](../benches/README.md)), {}. {} rounds, contenders in turn, each \
+         Made by `mnem-bench --{}` ([benches/README.md](../benches/README.md)), {}. Rounds: {}; contenders in turn, each \
          in a process of its own; medians, and in brackets least and greatest. The values themselves: \
          [benchmarks/results.jsonl](benchmarks/results.jsonl).\n\n\
          Machine: {} cores ({}), {} GiB of memory, {}, Linux {}, {}. One machine, one disk: ratios carry over better \

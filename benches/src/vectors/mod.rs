@@ -66,7 +66,7 @@ pub(crate) fn plan(options: &Options) -> Vec<Task> {
                     scenario: "nearest".to_owned(),
                     size: *size,
                     folder: options.folder.join("vectors"),
-                    settings: settings([("rounds", if *size > 10_000 { 1 } else { 2 })]),
+                    settings: settings([("rounds", if *size > 10_000 || size_max == *size { 1 } else { 2 })]),
                 });
             }
         }
