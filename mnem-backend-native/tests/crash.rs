@@ -11,8 +11,8 @@ mod common;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use common::{Known, OPTIONS, go_on, look, run};
-use mnem_backend_native::StorageEngine;
+use common::{Known, OPTIONS, go_on, look, run, run_as};
+use mnem_backend_native::{StorageEngine, StorageMode, StorageOptions};
 use mnem_vfs::sim::{Budget, Calls, Fault, Keep, When};
 use mnem_vfs::{Call, SimVfs};
 
@@ -63,6 +63,39 @@ fn what_is_acknowledged_survives_a_power_cut_anywhere() {
     }
     println!("{} distinct images of {calls} calls", images.len());
     assert!(images.len() > 2000);
+}
+
+/// The same script by one who shares the store. What shared stores have beside the pages and the log is never synced, and
+/// means nothing after a power cut: whatever is left of it does no harm.
+#[test]
+fn what_is_acknowledged_in_shared_mode_survives_a_power_cut_anywhere() {
+    let script = |disk: &SimVfs, known: &mut Known| run_as(StorageMode::Shared, disk, known);
+    let disk = SimVfs::new();
+    script(&disk, &mut Known::default()).unwrap();
+    let calls = disk.calls();
+    let few = Budget { exhaustive_units_max: 0, each_max: 6, random: 6, tears: 2 };
+    let mut images: HashSet<u128> = HashSet::new();
+    for cut in (0..=calls).step_by(if is_long() { 1 } else { 3 }) {
+        let disk = SimVfs::new();
+        disk.cut_at(cut);
+        let mut known = Known::default();
+        let _ = script(&disk, &mut known);
+        for (crash, image) in disk.crash_images(few) {
+            if images.insert(image.image_hash())
+                && let Err(broken) = look(&image, &known)
+            {
+                panic!("cut at {cut} of {calls}, {crash:?}: {broken}");
+            }
+            // Shared again: what the session before has left is believed by nobody.
+            let shared = StorageOptions { mode: StorageMode::Shared, ..OPTIONS };
+            let image = image.restart(Keep::All);
+            let opened = StorageEngine::open_or_init_with(Arc::new(image.clone()), "/store", shared);
+            drop(opened.unwrap());
+            look(&image, &known).unwrap();
+        }
+    }
+    println!("{} distinct images of {calls} calls", images.len());
+    assert!(images.len() > 1000);
 }
 
 #[test]

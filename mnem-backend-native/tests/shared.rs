@@ -200,6 +200,29 @@ fn a_writer_that_is_killed_anywhere_is_recovered_by_the_next() {
     survivor.check().unwrap();
 }
 
+/// What it costs one process that others may come: counted, and the same each time.
+#[test]
+fn a_small_commit_in_shared_mode_syncs_as_often_as_alone_and_waits_for_nothing_else() {
+    let wide = |mode| StorageOptions { mode, ..StorageOptions::default() };
+    let counts = |mode| {
+        let disk = CountingVfs::new(SimVfs::new());
+        let vfs: Arc<dyn Vfs> = Arc::new(disk.clone());
+        let store = StorageEngine::open_or_init_with(vfs, "/store", wide(mode)).unwrap();
+        commit(&store, &[block(1, 300)]);
+        let before = disk.counts();
+        commit(&store, &[block(2, 300)]);
+        disk.counts() - before
+    };
+    let (alone, shared) = (counts(StorageMode::Single), counts(StorageMode::Shared));
+    assert_eq!((alone.syncs(), alone.writes, alone.reads), (1, 1, 0));
+    // Beside the flush: that a write begins, that it is done; a lease, what is put under it, its end.
+    assert_eq!((shared.syncs(), shared.writes), (1, 6));
+    assert!(shared.bytes_written - alone.bytes_written < 512, "{}", shared.bytes_written);
+    // The notice, each time that somebody could have gone on.
+    assert_eq!(shared.reads, 5);
+    assert_eq!((shared.opens, shared.renames, shared.removes, shared.lists), (0, 0, 0, 0));
+}
+
 #[test]
 fn who_only_reads_sees_a_writers_commits_and_writes_nothing() {
     let disk = SimVfs::new();

@@ -7,6 +7,7 @@
 
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
+use std::thread::{self, ThreadId};
 
 use mnem_core::port::Fault;
 
@@ -21,8 +22,9 @@ const PASSED_MAX: u32 = 16;
 /// The way to this process's turn.
 #[derive(Debug, Default)]
 pub(super) struct Door {
-    /// Threads that are in.
-    inside: u32,
+    /// Threads that are in, each as often as it went in: whoever is in already passes a closed door, or it would wait
+    /// for itself.
+    inside: Vec<ThreadId>,
     /// Threads that went in since the turn began, or since somebody looked.
     passed: u32,
     is_closed: bool,
@@ -32,21 +34,25 @@ pub(super) struct Door {
 #[must_use = "it ends when it is dropped"]
 pub(crate) struct Turn<'a> {
     shared: Option<(&'a Inner, &'a Sharing)>,
+    thread: ThreadId,
 }
 
 impl Inner {
     /// Waits until this process may write, and knows what others have written.
     pub(crate) fn turn(&self) -> Result<Turn<'_>, Fault> {
-        let Some(sharing) = &self.sharing else { return Ok(Turn { shared: None }) };
+        let Some(sharing) = &self.sharing else {
+            return Ok(Turn { shared: None, thread: thread::current().id() });
+        };
         let board = sharing.own_board()?;
         if !self.options.mode.writes() {
             return Err(Fault::ReadOnly);
         }
         let mut door = sharing.door.lock().unwrap_or_else(PoisonError::into_inner);
-        while door.is_closed {
+        let thread = thread::current().id();
+        while door.is_closed && !door.inside.contains(&thread) {
             door = sharing.is_open.wait(door).unwrap_or_else(PoisonError::into_inner);
         }
-        if door.inside == 0 {
+        if door.inside.is_empty() {
             self.health.check()?;
             board.take_turn()?;
             if let Err(error) = follow::catch_up(self, sharing) {
@@ -56,13 +62,13 @@ impl Inner {
             }
             door.passed = 0;
         }
-        door.inside += 1;
+        door.inside.push(thread);
         door.passed += 1;
         if door.passed >= PASSED_MAX {
             door.passed = 0;
             door.is_closed = board.is_wanted();
         }
-        Ok(Turn { shared: Some((self, sharing)) })
+        Ok(Turn { shared: Some((self, sharing)), thread })
     }
 }
 
@@ -70,9 +76,10 @@ impl Inner {
     /// Does what is left to do of opening. The turn was taken for it.
     pub(super) fn in_first_turn(&self, work: impl FnOnce() -> Result<(), Fault>) -> Result<(), Fault> {
         let sharing = self.sharing.as_ref().expect("it is shared");
-        sharing.door.lock().unwrap_or_else(PoisonError::into_inner).inside = 1;
+        let thread = thread::current().id();
+        sharing.door.lock().unwrap_or_else(PoisonError::into_inner).inside.push(thread);
         sharing.in_turn.store(true, Ordering::Release);
-        let _turn = Turn { shared: Some((self, sharing)) };
+        let _turn = Turn { shared: Some((self, sharing)), thread };
         work()
     }
 
@@ -99,8 +106,10 @@ impl Drop for Turn<'_> {
     fn drop(&mut self) {
         let Some((inner, sharing)) = self.shared else { return };
         let mut door = sharing.door.lock().unwrap_or_else(PoisonError::into_inner);
-        door.inside -= 1;
-        if door.inside == 0 {
+        if let Some(at) = door.inside.iter().position(|inside| *inside == self.thread) {
+            door.inside.swap_remove(at);
+        }
+        if door.inside.is_empty() {
             sharing.end_turn(inner);
             door.is_closed = false;
             sharing.is_open.notify_all();

@@ -105,8 +105,15 @@ fn commit(store: &StorageEngine, known: &mut Known, sizes: &[usize]) -> Ran {
 /// Create, small commits, checkpoint, close, many commits that go round the log, delete, growth, put and sync, a process
 /// that is killed, close.
 pub(crate) fn run(disk: &SimVfs, known: &mut Known) -> Ran {
-    let open =
-        |process: &SimVfs| StorageEngine::open_or_init_with(Arc::new(process.clone()), "/store", OPTIONS);
+    run_as(StorageMode::Single, disk, known)
+}
+
+/// The same in one mode or another.
+pub(crate) fn run_as(mode: StorageMode, disk: &SimVfs, known: &mut Known) -> Ran {
+    let options = StorageOptions { mode, ..OPTIONS };
+    let open = |process: &SimVfs| {
+        StorageEngine::open_or_init_with(Arc::new(process.clone()), "/store", options.clone())
+    };
     let begin = |known: &mut Known, part| known.parts.push((disk.calls(), part));
     begin(known, "make");
     drop(open(disk)?);
