@@ -197,6 +197,31 @@ impl Group {
     /// Checks and decompresses what was read where `locator` points. `None`: nothing of it can be read. A group whose
     /// payload is damaged may still have whole blocks in it, which prove themselves: it is [not intact](Self::is_intact).
     pub(crate) fn decode(store: StoreId, locator: &Locator, bytes: &[u8]) -> Option<Group> {
+        Group::decode_with(store, locator, bytes, unpack)
+    }
+
+    /// The same, with what can be had of a payload that cannot be decompressed to its end: zeros for the rest. Believe
+    /// only what proves itself.
+    pub(crate) fn salvage(store: StoreId, locator: &Locator, bytes: &[u8]) -> Option<Group> {
+        Group::decode_with(store, locator, bytes, |stored, raw_len, is_lz4, bytes_max| {
+            unpack(stored, raw_len, is_lz4, bytes_max).or_else(|| {
+                let is_possible = is_lz4
+                    && raw_len <= bytes_max
+                    && wide(raw_len) <= wide(stored.len()).saturating_mul(LZ4_RATIO_MAX);
+                let mut raw = vec![0; if is_possible { raw_len } else { 0 }];
+                // It fails, and leaves behind what it had by then.
+                let _ = lz4_flex::block::decompress_into(stored, &mut raw);
+                is_possible.then_some(raw)
+            })
+        })
+    }
+
+    fn decode_with(
+        store: StoreId,
+        locator: &Locator,
+        bytes: &[u8],
+        unpack: impl FnOnce(&[u8], usize, bool, usize) -> Option<Vec<u8>>,
+    ) -> Option<Group> {
         let header = bytes.get(..HEADER_BYTES)?;
         let crc = get_u32(header, CRC);
         let is_right = crc == locator.crc
@@ -238,6 +263,27 @@ impl Group {
             return Err(GroupFault::Payload);
         }
         Group::decode(store, locator, bytes).ok_or(GroupFault::Packing)
+    }
+
+    /// Finds out whether a group of blocks begins at `granule`, by its own word, and where it would end.
+    pub(crate) fn identify(store: StoreId, granule: u64, bytes: &[u8]) -> Option<Locator> {
+        let header = bytes.get(..HEADER_BYTES)?;
+        // What most places fail comes first.
+        if get(header, ADDRESS) != granule || get(header, KIND) != GroupKind::Blocks as u64 {
+            return None;
+        }
+        let crc = get_u32(header, CRC);
+        if crc != store.checksum(granule, &header[CRC.end..]) {
+            return None;
+        }
+        let stored = usize::try_from(get(header, STORED)).ok().filter(|stored| *stored <= GROUP_BYTES_MAX)?;
+        let granules = align_up(wide(HEADER_BYTES + stored), GRANULE_BYTES) / GRANULE_BYTES;
+        Some(Locator { granule, granules: u32::try_from(granules).ok()?, slot: 0, crc })
+    }
+
+    /// Returns how many values it has.
+    pub(crate) fn slots(&self) -> u16 {
+        u16::try_from(self.slots).expect("the header has two bytes for it")
     }
 
     /// Says whether all of it is what was written. If not, believe only what proves itself.

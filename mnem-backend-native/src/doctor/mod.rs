@@ -11,6 +11,9 @@
 //! Used by: whoever doubts a disk. Threads: each examination by itself; the data file is locked meanwhile, alone.
 
 mod log;
+mod repair;
+#[cfg(test)]
+mod repair_tests;
 mod report;
 mod show;
 #[cfg(test)]
@@ -34,6 +37,7 @@ use crate::space::PageMap;
 use crate::superblock::{FORMAT, SUPERBLOCK_BYTES, SlotFault, Superblock};
 use crate::wal::segment;
 
+pub use repair::{RepairError, Repaired};
 pub use report::{Ailment, Examination, Finding, Level, PageCounts, Severity};
 pub use show::Shown;
 

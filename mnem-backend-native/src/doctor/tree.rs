@@ -197,7 +197,7 @@ impl Walk<'_, '_> {
                 return;
             }
         }
-        match Locator::decode(value).filter(|place| is_inside(place, self.superblock)) {
+        match Locator::decode(value).filter(|place| is_inside(place, self.superblock.file_pages)) {
             Some(place) => self.values.insert(place.pages()),
             None => report.find(Ailment::LocatorBad, self.data.page(at.page.0)),
         }
@@ -205,11 +205,11 @@ impl Walk<'_, '_> {
 }
 
 /// Says whether a place is one where values can be.
-pub(super) fn is_inside(place: &Locator, superblock: &Superblock) -> bool {
+pub(super) fn is_inside(place: &Locator, file_pages: u64) -> bool {
     let range = place.range();
     place.granules > 0
         && range.start >= FIRST_PAGE * PAGE_BYTES
-        && range.end <= superblock.file_pages.saturating_mul(PAGE_BYTES)
+        && range.end <= file_pages.saturating_mul(PAGE_BYTES)
 }
 
 fn open(data: &Data, at: Pointer, bytes: Vec<u8>) -> Result<Node, Ailment> {

@@ -87,7 +87,7 @@ pub(super) fn for_each_value(
     while let Some(start) = from {
         let mut batch = Batch { from: start, end: None, places: Vec::new() };
         places(changes)
-            .filter(|(_, place)| is_inside(place, superblock))
+            .filter(|(_, place)| is_inside(place, superblock.file_pages))
             .for_each(|(cid, place)| batch.offer((place, Some(cid))));
         collect(data, superblock.root, superblock, &mut batch);
         batch.places.sort_unstable_by_key(|(place, _)| (place.granule, place.crc, place.slot));
@@ -100,7 +100,8 @@ fn collect(data: &Data, root: Option<Root>, superblock: &Superblock, batch: &mut
     for_each_leaf(data, root, &mut |leaf| {
         for entry in 0..leaf.len() {
             let key = leaf.key(entry);
-            let place = Locator::decode(leaf.value(entry)).filter(|place| is_inside(place, superblock));
+            let place =
+                Locator::decode(leaf.value(entry)).filter(|place| is_inside(place, superblock.file_pages));
             let is_value = keys::is_block(key) || key.first() == Some(&keys::ROWS);
             if let Some(place) = place.filter(|_| is_value) {
                 batch.offer((place, keys::cid(key)));
