@@ -208,6 +208,14 @@ commands! {
     Stats(stats);
     /// Check that everything is there and as it should be
     Fsck(fsck);
+    /// Keep a copy elsewhere, or what changed since the last one
+    Backup(backup);
+    /// Make a repository of a backup
+    Restore(restore);
+    /// Say what is wrong with the files of a store
+    Doctor(doctor);
+    /// Save what is good of a damaged store to a new one
+    Repair(repair);
     /// Read and change settings
     Config(config);
     /// Write a script that completes commands in a shell

@@ -3,6 +3,7 @@
 use std::error::Error as _;
 use std::io;
 
+use mnem::backup::BackupError;
 use mnem::port::{Fault, OpenError, StoreError};
 use mnem::{BadUrl, Error, Moment, RepoError};
 
@@ -183,9 +184,27 @@ fn hint(error: &Error) -> Option<String> {
             return fault_hint(fault).map(str::to_owned);
         }
         Error::Open(OpenError::Fault(fault)) => return fault_hint(fault).map(str::to_owned),
+        Error::Backup(error) => return backup_hint(error).map(str::to_owned),
         _ => return None,
     };
     Some(hint.to_owned())
+}
+
+const fn backup_hint(error: &BackupError) -> Option<&'static str> {
+    Some(match error {
+        BackupError::Store(StoreError::Fault(fault)) => return fault_hint(fault),
+        BackupError::Damaged { .. } | BackupError::ParentMissing { .. } => {
+            "`mnem backup FOLDER --list` names earlier ones: restore with --backup NUMBER; nothing was written"
+        }
+        BackupError::NotABackup { .. } | BackupError::Unknown { .. } => {
+            "name a folder that `mnem backup` wrote; `mnem backup FOLDER --list` shows what is in it"
+        }
+        BackupError::NewerFormat { .. } => "install a newer mnem; nothing was written",
+        BackupError::Exists { .. } => "name a folder that is new or empty",
+        BackupError::Locked { .. } => "try again when the other is done",
+        BackupError::Unsuitable { .. } => "name another place",
+        _ => return None,
+    })
 }
 
 const fn fault_hint(fault: &Fault) -> Option<&'static str> {
@@ -193,7 +212,7 @@ const fn fault_hint(fault: &Fault) -> Option<&'static str> {
         Fault::Full { .. } => Some("make room and run the command again; nothing of it was recorded"),
         Fault::Poisoned { .. } => Some("run the command again: opening the store finds out what was kept"),
         Fault::Corrupt { .. } => {
-            Some("keep a copy of the store before anything else; other parts may be intact")
+            Some("`mnem doctor` says what is damaged; `mnem repair FOLDER` saves the rest to a new place")
         }
         _ => None,
     }

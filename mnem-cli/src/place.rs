@@ -87,8 +87,26 @@ impl Place {
         Some(Place { url, folder: Some(folder) })
     }
 
+    /// Makes the folders for a new repository, which may be there.
+    pub(crate) fn make(folder: &Path, kind: &str) -> Result<Place, Failure> {
+        let inner = folder.join(FOLDER);
+        if let Ok(found) = Place::find(Some(&folder.display().to_string())) {
+            let message = format!("there is a repository at {} already", found.shown());
+            return Err(
+                Failure::new("exists", Exit::Failure, message).hint("it can be used as it is: `mnem status`")
+            );
+        }
+        fs::create_dir_all(&inner).map_err(|error| Failure::file("make", &inner, &error))?;
+        Ok(Place::new_in(&inner, kind))
+    }
+
+    /// Returns the folder or file of the store.
+    pub(crate) fn path(&self) -> &Path {
+        Path::new(self.url.split_once(':').map_or("", |(_, path)| path))
+    }
+
     /// Returns where the store of a new repository in `folder` goes.
-    pub(crate) fn new_in(folder: &Path, kind: &str) -> Place {
+    fn new_in(folder: &Path, kind: &str) -> Place {
         let store = folder.join(if kind == "redb" { STORE_FILE } else { STORE });
         Place { url: format!("{kind}:{}", store.display()), folder: Some(folder.to_owned()) }
     }

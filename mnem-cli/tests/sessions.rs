@@ -84,6 +84,10 @@ fn shape_of_word(word: &str) -> String {
         () if is_uuid => "UUID".to_owned(),
         () if word.starts_with("bafy") && word.len() == 59 && is_base32(word) => "CID".to_owned(),
         () if word.len() == 8 && is_base32(word) && matches!(bytes[0], b'a'..=b'h') => "SHORTID".to_owned(),
+        // The name of a backup.
+        () if word.len() == 12 && bytes.iter().all(|c| matches!(c, b'0'..=b'9' | b'a'..=b'f')) => {
+            "BACKUP".to_owned()
+        }
         // Times to the microsecond are those of the run; others were asked for.
         () if word.ends_with('Z') && word.contains('T') && word.contains('.') => "MOMENT".to_owned(),
         () if is_clock => "HH:MM".to_owned(),

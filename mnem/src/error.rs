@@ -47,6 +47,10 @@ pub enum Error {
     /// A backup was not made, or not made a store of.
     #[error(transparent)]
     Backup(#[from] BackupError),
+    /// A damaged store could not be repaired.
+    #[cfg(feature = "native")]
+    #[error(transparent)]
+    Repair(#[from] crate::native::RepairError),
     /// A test of several backends failed on this one.
     #[cfg(feature = "testing")]
     #[error("on {backend}: {source}")]
@@ -80,6 +84,8 @@ impl Error {
             Error::Copy(CopyError::Diverged { .. }) => "diverged",
             Error::Copy(CopyError::Contended { .. }) => "contended",
             Error::Backup(error) => backup_code(error),
+            #[cfg(feature = "native")]
+            Error::Repair(error) => repair_code(error),
             #[cfg(feature = "testing")]
             Error::OnBackend { source, .. } => source.code(),
             // The ports' errors are open for more variants.
@@ -184,6 +190,16 @@ fn heads_code(error: &HeadsError) -> &'static str {
         HeadsError::Absent { .. } => "absent",
         HeadsError::WouldBeEmpty { .. } => "would-be-empty",
         _ => "other",
+    }
+}
+
+#[cfg(feature = "native")]
+fn repair_code(error: &crate::native::RepairError) -> &'static str {
+    use crate::native::RepairError;
+    match error {
+        RepairError::Open(error) => open_code(error),
+        RepairError::Store(error) => store_code(error),
+        _ => "corrupt",
     }
 }
 

@@ -26,12 +26,15 @@
 //! * [`store`]: the stores below, by URL; [`copy`](copy()) takes everything from one into another, of whichever kinds.
 //! * [`backup`]: one moment of a store, kept elsewhere, whole or what changed since the last one; and a store made of it.
 //! * [`check`](check()): looks at everything in a store, says what is wrong and what that touches, and mends what can be.
+//! * [`native`]: what only the native engine has: a doctor, and repair.
 //! * [`testing`] (feature `testing`): the conformance suite for backends, and `each_backend` for your own tests.
 //! * [`port`]: what a backend promises, by number.
 
 pub mod backup;
 pub mod copy;
 mod error;
+#[cfg(feature = "native")]
+pub mod native;
 mod repo;
 pub mod store;
 #[cfg(feature = "testing")]

@@ -1,6 +1,5 @@
 //! `mnem init`
 
-use std::fs;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
@@ -13,7 +12,7 @@ use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{Fields, Paint, Record, Text};
-use crate::place::{FOLDER, Place};
+use crate::place::Place;
 
 pub(crate) const EXAMPLES: &str = "  mnem init                        in this folder
   mnem init notes --store redb     in another, as one file
@@ -21,13 +20,24 @@ pub(crate) const EXAMPLES: &str = "  mnem init                        in this fo
 
 /// Kinds of stores for a folder.
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum Kind {
+pub(crate) enum Kind {
     /// Pages and a log of mnem's own.
     Native,
     /// Plain files.
     Simple,
     /// One redb file.
     Redb,
+}
+
+impl Kind {
+    /// Returns the word that begins its URLs.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Kind::Native => "native",
+            Kind::Simple => "simple",
+            Kind::Redb => "redb",
+        }
+    }
 }
 
 /// Arguments.
@@ -75,7 +85,7 @@ impl Init {
     pub(crate) fn run(&self, context: &mut Context<'_>) -> Result<Exit, Failure> {
         let place = match context.repo_flag() {
             Some(url) => Place { url: url.to_owned(), folder: None },
-            None => self.folder()?,
+            None => Place::make(&self.folder, self.store.word())?,
         };
         let time =
             self.write.time.as_deref().map(|time| clock::time(time, context.zone_minutes)).transpose()?;
@@ -84,23 +94,5 @@ impl Init {
         context.waiting(|| Ok(Repo::init(mnem::store::init(&place.url)?, options.clone())?))?;
         context.output.report(&Made { place, branch })?;
         Ok(Exit::Done)
-    }
-
-    /// Makes the folders, which may be there.
-    fn folder(&self) -> Result<Place, Failure> {
-        let folder = self.folder.join(FOLDER);
-        if let Ok(found) = Place::find(Some(&self.folder.display().to_string())) {
-            let message = format!("there is a repository at {} already", found.shown());
-            return Err(
-                Failure::new("exists", Exit::Failure, message).hint("it can be used as it is: `mnem status`")
-            );
-        }
-        fs::create_dir_all(&folder).map_err(|error| Failure::file("make", &folder, &error))?;
-        let kind = match self.store {
-            Kind::Native => "native",
-            Kind::Simple => "simple",
-            Kind::Redb => "redb",
-        };
-        Ok(Place::new_in(&folder, kind))
     }
 }

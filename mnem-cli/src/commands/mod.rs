@@ -1,6 +1,7 @@
 //! The commands, one a module. Each says how it is written, does it through the library, and hands records to the output.
 
 pub(crate) mod add;
+pub(crate) mod backup;
 pub(crate) mod blame;
 pub(crate) mod branch;
 pub(crate) mod cherry_pick;
@@ -8,6 +9,7 @@ pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod conflicts;
 pub(crate) mod diff;
+pub(crate) mod doctor;
 pub(crate) mod export;
 pub(crate) mod fsck;
 pub(crate) mod get;
@@ -22,7 +24,9 @@ pub(crate) mod neighbors;
 pub(crate) mod op;
 pub(crate) mod query;
 pub(crate) mod redo;
+pub(crate) mod repair;
 pub(crate) mod resolve;
+pub(crate) mod restore;
 pub(crate) mod revert;
 pub(crate) mod rm;
 pub(crate) mod schema;
@@ -38,10 +42,13 @@ pub(crate) mod undo;
 pub(crate) mod unlink;
 pub(crate) mod unset;
 
-use mnem::{ActorId, Writer};
+use std::ops::ControlFlow;
+
+use mnem::{ActorId, Progress, Writer};
 use serde_json::json;
 
 use crate::output::Fields;
+use crate::progress::Meter;
 
 /// Writes who wrote something, when and why.
 fn writer_fields(writer: &Writer, fields: &mut Fields) {
@@ -57,5 +64,13 @@ fn writer_name(writer: &Writer) -> String {
         Some(name) => name.as_ref().to_owned(),
         None if writer.actor == ActorId::SYSTEM => "mnem".to_owned(),
         None => writer.actor.to_string(),
+    }
+}
+
+/// Has a meter show where long work stands.
+fn shown(meter: &mut Meter) -> impl FnMut(&Progress) -> ControlFlow<()> {
+    |progress| {
+        meter.show(progress.step, progress.done, progress.total);
+        ControlFlow::Continue(())
     }
 }

@@ -34,6 +34,8 @@ use mnem_core::progress::Listener;
 use write::Moment;
 
 pub use folder::{Added, Backups, CHAIN_MAX, Verified};
+#[cfg(feature = "native")]
+pub(crate) use restore::staged;
 pub use restore::{Restored, Source, restore};
 
 /// Names a backup: the hash that covers all of it.

@@ -48,39 +48,31 @@ pub struct Restored {
 /// Makes a store of any kind at `url`, where nothing is yet. A folder's backups are read and proven as a whole before
 /// anything is written. A restore that was cut off is begun anew by the next one to the same place.
 pub fn restore(source: Source<'_>, url: &StoreUrl, listener: &mut Listener<'_>) -> Result<Restored, Error> {
+    if let Source::Folder(backups, newest) = &source {
+        backups.verify(Some(newest), listener)?;
+    }
+    staged(url, |store| {
+        Ok(match source {
+            Source::Folder(backups, newest) => from_folder(backups, newest, store, listener)?,
+            Source::Stream(stream) => from_stream(stream, store, listener)?,
+        })
+    })
+}
+
+/// Makes a store beside its place, has it filled, and puts it into its place when it is whole.
+pub(crate) fn staged<T>(
+    url: &StoreUrl,
+    fill: impl FnOnce(&Arc<dyn Store>) -> Result<T, Error>,
+) -> Result<T, Error> {
     let target = match url {
         StoreUrl::Simple(path) | StoreUrl::Redb(path) | StoreUrl::Native(path) => path,
         StoreUrl::Memory => {
-            let what = "a store in memory is gone at once; restore to a place on the disk";
+            let what = "a store in memory is gone at once; name a place on the disk";
             return Err(BackupError::Unsuitable { what, at: url.to_string() }.into());
         }
     };
     let vfs = RealVfs::new();
     let stage = Stage::begin(&vfs, target)?;
-    let made = make(source, url, &stage, listener);
-    match made {
-        Ok(restored) => {
-            stage.finish(&vfs, target)?;
-            Ok(restored)
-        }
-        Err(error) => {
-            // If something stays, the next restore removes it.
-            let _ = stage.clear(&vfs).and_then(|()| stage.leave(&vfs));
-            Err(error)
-        }
-    }
-}
-
-/// Proves what can be proven ahead, then makes the store beside its place.
-fn make(
-    source: Source<'_>,
-    url: &StoreUrl,
-    stage: &Stage,
-    listener: &mut Listener<'_>,
-) -> Result<Restored, Error> {
-    if let Source::Folder(backups, newest) = &source {
-        backups.verify(Some(newest), listener)?;
-    }
     let place = stage.folder.join(STORE);
     let staged = match url {
         StoreUrl::Simple(_) => StoreUrl::Simple(place),
@@ -88,11 +80,18 @@ fn make(
         _ => StoreUrl::Native(place),
     };
     // The last handle closes the store: it is dropped before the store moves.
-    let store = crate::store::init(&staged.to_string())?;
-    Ok(match source {
-        Source::Folder(backups, newest) => from_folder(backups, newest, &store, listener)?,
-        Source::Stream(stream) => from_stream(stream, &store, listener)?,
-    })
+    let filled = crate::store::init(&staged.to_string()).and_then(|store| fill(&store));
+    match filled {
+        Ok(filled) => {
+            stage.finish(&vfs, target)?;
+            Ok(filled)
+        }
+        Err(error) => {
+            // If something stays, the next one removes it.
+            let _ = stage.clear(&vfs).and_then(|()| stage.leave(&vfs));
+            Err(error)
+        }
+    }
 }
 
 fn from_folder(
