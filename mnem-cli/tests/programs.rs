@@ -340,21 +340,20 @@ fn commands_work_beside_a_program_that_has_the_repository_open() {
 #[test]
 fn whoever_will_not_wait_is_told_that_it_is_in_use() {
     // Whoever wants the store for itself. Several commands use a native one at once.
-    for store in ["redb"] {
-        let shell = Shell::new();
-        shell.ok(&format!("mnem init --store {store}"));
-        // Imports from a pipe that stays open: it holds the repository.
-        let mut holder =
-            shell.mnem().args(["import", "-"]).stdin(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        let done = (0..200)
-            .map(|_| shell.run("mnem --wait 0 status --json"))
-            .find(|done| done.exit != 0)
-            .expect("the holder opens it soon");
-        let error: Json = serde_json::from_str(&done.err).unwrap();
-        assert_eq!((done.exit, error["code"].as_str()), (11, Some("locked")), "{store}");
-        assert!(error["hint"].as_str().unwrap().contains("--wait"), "{store}");
-        drop(holder.stdin.take());
-        assert!(!holder.wait().unwrap().success(), "an empty import is refused");
-        shell.ok("mnem status");
-    }
+    let store = "redb";
+    let shell = Shell::new();
+    shell.ok(&format!("mnem init --store {store}"));
+    // Imports from a pipe that stays open: it holds the repository.
+    let mut holder =
+        shell.mnem().args(["import", "-"]).stdin(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let done = (0..200)
+        .map(|_| shell.run("mnem --wait 0 status --json"))
+        .find(|done| done.exit != 0)
+        .expect("the holder opens it soon");
+    let error: Json = serde_json::from_str(&done.err).unwrap();
+    assert_eq!((done.exit, error["code"].as_str()), (11, Some("locked")), "{store}");
+    assert!(error["hint"].as_str().unwrap().contains("--wait"), "{store}");
+    drop(holder.stdin.take());
+    assert!(!holder.wait().unwrap().success(), "an empty import is refused");
+    shell.ok("mnem status");
 }

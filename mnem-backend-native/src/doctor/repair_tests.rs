@@ -15,11 +15,12 @@ use mnem_vfs::{OpenMode, SimVfs, Vfs, VfsFileExt};
 
 use super::{Doctor, PAGE_BYTES, RepairError, Repaired};
 use crate::StorageEngine;
-use crate::options::{Compression, MaintenancePolicy, StorageOptions, WalCommitPolicy};
+use crate::options::{Compression, MaintenancePolicy, StorageMode, StorageOptions, WalCommitPolicy};
 use crate::page::PAGE_SIZE;
 use crate::view::Found;
 
 const OPTIONS: StorageOptions = StorageOptions {
+    mode: StorageMode::Single,
     policy: WalCommitPolicy::Never,
     compression: Compression::Lz4,
     group_bytes: 4 << 10,

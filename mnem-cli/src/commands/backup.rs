@@ -15,10 +15,10 @@ use crate::output::{Fields, Paint, Record, Text, counted};
 use crate::progress::Meter;
 
 pub(crate) const EXAMPLES: &str =
-    "  mnem backup kept                 everything, then what changed since the last one
+    "  mnem backup kept                    everything, then what changed since the last one
   mnem backup kept --list
   mnem backup kept --verify
-  mnem backup - > all.mnem-backup  everything, as one stream\n";
+  mnem backup - > all.mnem-backup     everything, as one stream\n";
 
 /// Arguments.
 #[derive(Args)]

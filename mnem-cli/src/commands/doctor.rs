@@ -12,8 +12,8 @@ use crate::place::Place;
 use crate::progress::Meter;
 
 pub(crate) const EXAMPLES: &str =
-    "  mnem doctor                 marker, superblocks, log, every page of the index
-  mnem doctor --level blocks  also every block, against its hash
+    "  mnem doctor                    marker, superblocks, log, every page of the index
+  mnem doctor --level blocks     also every block, against its hash
   mnem doctor --superblocks
   mnem doctor --page 2\n";
 

@@ -18,7 +18,7 @@ use crate::progress::Meter;
 pub(crate) const EXAMPLES: &str = "  mnem backup kept
   mnem restore kept again                  the newest, to a new folder
   mnem restore kept older --backup 1
-  mnem restore kept elsewhere --dry-run    only read and prove it\n";
+  mnem restore kept elsewhere --dry-run     only read and prove it\n";
 
 /// Arguments.
 #[derive(Args)]
