@@ -34,6 +34,9 @@ pub trait Entity: Copy + Ord + Into<EntityId> + sealed::Sealed + 'static {
     fn changes(of: &Transaction) -> &Changes<Self>;
     #[doc(hidden)]
     fn changes_mut(of: &mut Transaction) -> &mut Changes<Self>;
+    /// Takes notice of a version that is staged.
+    #[doc(hidden)]
+    fn note(version: &Self::Object, of: &mut Transaction);
     /// Does what has to be done before the entity goes.
     #[doc(hidden)]
     fn before_removal(self, of: &mut Transaction) -> Result<(), RepoError>;
@@ -84,6 +87,8 @@ impl Entity for NodeId {
         &mut of.nodes
     }
 
+    fn note(_: &Node, _: &mut Transaction) {}
+
     fn before_removal(self, of: &mut Transaction) -> Result<(), RepoError> {
         of.remove_edges_at(self)?;
         of.remove_vectors_of(self)
@@ -127,6 +132,10 @@ impl Entity for EdgeId {
 
     fn changes_mut(of: &mut Transaction) -> &mut Changes<EdgeId> {
         &mut of.edges
+    }
+
+    fn note(version: &Edge, of: &mut Transaction) {
+        of.note_ends(version);
     }
 
     fn before_removal(self, _: &mut Transaction) -> Result<(), RepoError> {

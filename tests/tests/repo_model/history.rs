@@ -70,7 +70,7 @@ pub(crate) struct Expected {
     pub(crate) fields: BTreeMap<Field, BTreeSet<Option<i64>>>,
     /// Fields whose newest write went with a removal, though the entity is there: they may be as before that write.
     pub(crate) gone: BTreeSet<Field>,
-    /// Several made it or settled it beside each other: all that differs may be in dispute.
+    /// Several made it, settled it or took the same out beside each other: all that differs may be in dispute.
     pub(crate) made_twice: bool,
     /// It went at some time, whether or not it is there again.
     pub(crate) was_removed: bool,
@@ -167,7 +167,8 @@ impl History {
         let alive = writes.iter().any(|at| {
             !is_removal(at) && !removals.iter().any(|removal| self.writes[*removal].past.contains(at))
         });
-        let made_twice = self.newest(writes, Field::Exists).filter(|at| !is_removal(at)).count() > 1;
+        let made_twice = self.is_unset_twice(writes)
+            || self.newest(writes, Field::Exists).filter(|at| !is_removal(at)).count() > 1;
         let presence = match () {
             () if removals.len() > 1 => Presence::Either,
             () if !alive => Presence::Absent,
@@ -175,6 +176,17 @@ impl History {
             () => Presence::Present,
         };
         Expected { presence, fields, gone, made_twice, was_removed: !removals.is_empty() }
+    }
+
+    /// Says whether two took the same property out: that is one value written twice, and no dispute between the two.
+    fn is_unset_twice(&self, writes: &[usize]) -> bool {
+        PROPS.into_iter().any(|name| {
+            let is_unset = |at: &&usize| {
+                let write = &self.writes[**at];
+                write.field == Field::Prop(name) && write.value.is_none()
+            };
+            writes.iter().filter(is_unset).count() > 1
+        })
     }
 
     /// An edge that is there has its ends. A removed node may also have come back for an edge that is gone by now.

@@ -37,7 +37,7 @@ impl Transaction {
         }
         let count = u64::try_from(changed.len()).unwrap_or(u64::MAX);
         for (id, after) in changed {
-            self.touch(id)?.after = vec![after];
+            self.change_to(id, after)?;
         }
         Ok(count)
     }

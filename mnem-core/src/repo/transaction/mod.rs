@@ -10,7 +10,7 @@ mod upsert;
 pub use merge::{FastForward, MergeReport};
 pub use resolve::{Conflict, Resolve};
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::entity::Entity;
 use super::error::RepoError;
@@ -33,6 +33,8 @@ pub struct Transaction {
     actor: Actor,
     pub(super) nodes: Changes<NodeId>,
     pub(super) edges: Changes<EdgeId>,
+    /// Edges that were given their ends here, by each of these. What became of them since stands in `edges`.
+    ends: BTreeMap<NodeId, BTreeSet<EdgeId>>,
     expected: BTreeMap<EntityId, Option<Cid>>,
     expects_unique: bool,
     /// The schema as it is to be, if it was changed.
@@ -77,6 +79,7 @@ impl Transaction {
             actor,
             nodes: BTreeMap::new(),
             edges: BTreeMap::new(),
+            ends: BTreeMap::new(),
             expected: BTreeMap::new(),
             expects_unique: false,
             schema: None,
@@ -173,8 +176,21 @@ impl Transaction {
         for name in E::props(&version).iter().map(|(name, _)| name.to_owned()).collect::<Vec<_>>() {
             self.stamp::<E>(&schema, &name, &mut version)?;
         }
+        self.change_to(id, version)
+    }
+
+    /// Stages a whole version.
+    fn change_to<E: Entity>(&mut self, id: E, version: E::Object) -> Result<(), RepoError> {
+        E::note(&version, self);
         self.touch(id)?.after = vec![version];
         Ok(())
+    }
+
+    /// Notes the ends of an edge that is staged.
+    pub(super) fn note_ends(&mut self, edge: &Edge) {
+        for node in [edge.src, edge.dst] {
+            self.ends.entry(node).or_default().insert(edge.id);
+        }
     }
 
     /// Returns the node or edge as this transaction has it.
@@ -241,15 +257,13 @@ impl Transaction {
 
     /// An edge needs both of its ends: it goes with the first of them.
     pub(super) fn remove_edges_at(&mut self, node: NodeId) -> Result<(), RepoError> {
-        let ends_here = |edge: &Edge| edge.src == node || edge.dst == node;
-        let staged = self.edges.values().filter_map(Change::now);
-        let mut gone: Vec<EdgeId> = staged.filter(|edge| ends_here(edge)).map(|edge| edge.id).collect();
+        let mut gone: BTreeSet<EdgeId> = self.ends.remove(&node).unwrap_or_default();
+        gone.retain(|id| self.edges.contains_key(id));
         for edge in self.base.edges_out(node, ..)?.chain(self.base.edges_in(node, ..)?) {
-            let id = edge?.id;
-            if !self.edges.contains_key(&id) {
-                gone.push(id);
-            }
+            gone.insert(edge?.id);
         }
+        let ends_here = |edge: &Edge| edge.src == node || edge.dst == node;
+        gone.retain(|id| self.edges.get(id).is_none_or(|change| change.now().is_some_and(ends_here)));
         for id in gone {
             self.touch(id)?.after.clear();
         }

@@ -218,7 +218,7 @@ impl Transaction {
         self.require(id)?;
         E::check(&version, self)?;
         self.schema()?.check::<E>(&version, &self.base.sides(id)?)?;
-        self.touch(id)?.after = vec![version];
+        self.change_to(id, version)?;
         match id.into() {
             EntityId::Node(node) => self.settle_kept_vectors(node),
             EntityId::Edge(_) => Ok(()),
