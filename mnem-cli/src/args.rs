@@ -216,6 +216,8 @@ commands! {
     Doctor(doctor);
     /// Save what is good of a damaged store to a new one
     Repair(repair);
+    /// Let go of what nothing needs any more
+    Gc(gc);
     /// Read and change settings
     Config(config);
     /// Write a script that completes commands in a shell

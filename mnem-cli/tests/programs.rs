@@ -108,6 +108,7 @@ const WALK: &[(&str, &str)] = &[
     ("doctor $(touch .mnem/store/notes.txt)", "mnem.ailment/1"),
     ("repair saved --dry-run", "mnem.repair-plan/1"),
     ("repair saved", "mnem.repair/1"),
+    ("gc --keep-ops 1 --keep-days 0", "mnem.gc/1"),
     ("config set actor grace", "mnem.config/1"),
     ("config get actor", "mnem.setting/1"),
     ("config list", "mnem.setting/1"),

@@ -6,7 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
-use mnem_core::port::{BlockRead, Collector as _, Deleted, Namespace, RowTable, SideTable};
+use mnem_core::port::{
+    BlockRead, Collector as _, Deleted, HeadsUpdate, Namespace, OpHeadsStore as _, RowTable, SideTable, Swap,
+};
 use mnem_core::progress::quiet;
 use mnem_core::repo::reach::ReachError;
 use mnem_core::repo::{
@@ -191,8 +193,8 @@ fn a_commit_that_was_found_by_its_id_is_kept_once_it_is_named() {
     commits(&repo, 3);
     repo.create_branch(&ada(), "side", &repo.head().unwrap()).unwrap();
     let side = repo.on("side").unwrap();
-    let lost = change(&side, |tx| tx.add_node_as(node(9), "Side", props! { number: 9 }).unwrap());
-    let lost = lost.commit_id().unwrap();
+    let add = |tx: &mut Transaction| tx.add_node_as(node(9), "Side", props! { number: 9 }).unwrap();
+    let lost = change(&side, add).commit_id().unwrap();
     repo.delete_branch(&ada(), "side", mnem_core::repo::Expected::Any).unwrap();
     commits(&repo, 3);
     // A cycle that has begun: it has not marked what nothing reaches, and may delete it at any moment.
@@ -287,4 +289,67 @@ fn commits_pay_for_collection_where_it_is_asked_for() {
     let there = all(&store).iter().filter(|cid| operations(cid)).count();
     assert!(there < 360, "{there} operations are still there");
     assert_eq!(repo.log(&repo.head().unwrap()).map(Result::unwrap).count(), 400);
+}
+
+#[test]
+fn the_way_to_what_is_leased_stays() {
+    let (_store, repo) = fresh();
+    commits(&repo, 5);
+    let reader = repo.head().unwrap();
+    commits(&repo, 10);
+    assert_eq!(collect(&repo, newest(2)).deleted, Deleted::default(), "the reader may still look back");
+    let log: Vec<_> = repo.op_log().unwrap().filter_map(Result::ok).map(|it| it.id).collect();
+    assert_eq!(log.last(), Some(&reader.operation()));
+    assert_eq!(log.len(), 12, "ten commits, the operation that records the end, and what is leased");
+}
+
+#[test]
+fn what_is_published_late_is_united_with_what_came_meanwhile() {
+    let (store, repo) = fresh();
+    commits(&repo, 5);
+    let mut late = repo.begin(&Actor::named("late")).unwrap();
+    late.add_node_as(node(7), "Late", props! { number: 7 }).unwrap();
+    for _ in 0..3 {
+        commits(&repo, 4);
+        collect(&repo, newest(2));
+    }
+    late.commit("late").unwrap();
+    for _ in 0..3 {
+        commits(&repo, 4);
+        collect(&repo, newest(2));
+    }
+    let head = repo.head().unwrap();
+    assert_eq!(head.require(node(7)).unwrap().get::<i64>("number").unwrap(), 7);
+    assert_eq!(repo.log(&head).map(Result::unwrap).count(), 5 + 24 + 2);
+    drop(head);
+    collect(&repo, newest(2));
+    let heads: Vec<Cid> =
+        store.heads(&Namespace::default()).unwrap().iter().map(|head| *head.cid()).collect();
+    assert_eq!(
+        reached(&store, &heads).len() as u64,
+        collect(&repo, Retention::ALL).kept_blocks - derived(&store)
+    );
+}
+
+/// How many blocks only rows lead to.
+fn derived(store: &Arc<MemoryStore>) -> u64 {
+    let heads: Vec<Cid> =
+        store.heads(&Namespace::default()).unwrap().iter().map(|head| *head.cid()).collect();
+    let marked = reached(store, &heads);
+    all(store).iter().filter(|cid| !marked.contains(cid)).count() as u64
+}
+
+#[test]
+fn a_head_that_was_left_behind_does_not_end_the_log_for_the_others() {
+    let (store, repo) = fresh();
+    commits(&repo, 5);
+    let left_behind = repo.head().unwrap().operation();
+    commits(&repo, 10);
+    let namespace = Namespace::default();
+    let update = HeadsUpdate { namespace, expected: None, add: vec![left_behind], remove: Vec::new() };
+    assert_eq!(store.update(&update).unwrap(), Swap::Done);
+    collect(&repo, newest(2));
+    assert_eq!(store.heads(&Namespace::default()).unwrap().len(), 1);
+    assert_eq!(repo.log(&repo.head().unwrap()).map(Result::unwrap).count(), 15);
+    assert_eq!(repo.op_log().unwrap().filter(Result::is_ok).count(), 3);
 }

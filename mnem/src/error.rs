@@ -3,6 +3,7 @@
 use mnem_core::port::{CollectorError, Fault, HeadsError, OpenError, SideError, StoreError};
 use mnem_core::repo::RepoError;
 use mnem_core::repo::query::QueryError;
+use mnem_core::repo::reach::ReachError;
 use mnem_core::value::ValueError;
 
 use crate::backup::BackupError;
@@ -157,6 +158,9 @@ fn repo_code(error: &RepoError) -> &'static str {
         RepoError::Query(error) => query_code(error),
         RepoError::Vector(_) => "vector",
         RepoError::Damaged { .. } | RepoError::Tree(_) => "corrupt",
+        RepoError::Reach(ReachError::Missing { .. }) => "absent",
+        RepoError::Reach(ReachError::Store(error)) => store_code(error),
+        RepoError::Reach(_) => "corrupt",
         RepoError::Store(error) => store_code(error),
         RepoError::Contended { .. } => "contended",
         _ => "other",

@@ -54,6 +54,7 @@ pub use mnem_core::repo::{
     ModelVectors, Moment, Options, Repo, RepoError, Revision, Snapshot, Transaction, VectorDiff, VectorError,
     Version, Writer,
 };
+pub use mnem_core::repo::{Automatic, Collected, KEPT_DAYS, KEPT_OPERATIONS, Reason, Retention};
 pub use mnem_core::repo::{
     Affected, CheckLevel, CheckOptions, CheckReport, Checked, Finding, Flaw, Part, Place, Repair, check,
 };

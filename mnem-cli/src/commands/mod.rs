@@ -12,6 +12,7 @@ pub(crate) mod diff;
 pub(crate) mod doctor;
 pub(crate) mod export;
 pub(crate) mod fsck;
+pub(crate) mod gc;
 pub(crate) mod get;
 pub(crate) mod history;
 pub(crate) mod import;

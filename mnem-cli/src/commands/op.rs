@@ -1,7 +1,7 @@
 //! `mnem op`
 
 use clap::{Args, Subcommand};
-use mnem::{ActorId, NameChange, OperationId, Recorded, Repo, Snapshot};
+use mnem::{ActorId, NameChange, OperationId, Recorded, Repo, RepoError, Snapshot};
 use mnem_core::Time;
 use serde_json::{Value as Json, json};
 
@@ -86,7 +86,15 @@ fn log(context: &mut Context<'_>, limit: usize) -> Result<Exit, Failure> {
     let names = repo.head()?;
     context.page();
     for recorded in repo.op_log()?.take(limit) {
-        let line = Line::new(&names, recorded?, clock::now(), context.zone_minutes)?;
+        let recorded = match recorded {
+            // Where the log begins is no failure.
+            Err(RepoError::Pruned { horizon, .. }) => {
+                context.output.hint(&format!("the log begins at {horizon}; what was before is not kept"))?;
+                break;
+            }
+            recorded => recorded?,
+        };
+        let line = Line::new(&names, recorded, clock::now(), context.zone_minutes)?;
         context.output.data(&line)?;
     }
     Ok(Exit::Done)

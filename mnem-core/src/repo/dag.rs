@@ -100,13 +100,18 @@ pub(super) fn merge_bases<Id: DagId>(
     Ok(bases)
 }
 
-/// Returns those that no other one descends from, in the same order.
+/// Returns those that no other one is known to descend from, in the same order.
 pub(super) fn tips<Id: DagId>(blocks: &dyn BlockRead, of: &[Id]) -> Result<Vec<Id>, RepoError> {
     let mut tips = Vec::new();
     for (at, id) in of.iter().enumerate() {
         let mut is_followed = false;
         for other in of[..at].iter().chain(&of[at + 1..]) {
-            is_followed = is_followed || is_ancestor(blocks, *id, *other)?;
+            is_followed = is_followed
+                || match is_ancestor(blocks, *id, *other) {
+                    // Whether it is followed is not known any more: then it speaks for itself.
+                    Err(RepoError::Pruned { .. }) => false,
+                    is_ancestor => is_ancestor?,
+                };
         }
         if !is_followed {
             tips.push(*id);

@@ -54,14 +54,17 @@ impl Shared {
     pub(super) fn reconciled(&self) -> Result<State, RepoError> {
         let mut state = self.state()?;
         for _ in 0..RECONCILE_ATTEMPTS_MAX {
-            if state.pending.is_empty() {
+            if state.heads.len() < 2 {
                 break;
             }
+            // Of heads that another one follows nothing has to be united: whoever published that was cut short.
+            let add = if state.pending.is_empty() { Vec::new() } else { vec![state.operation] };
+            let remove = state.heads.iter().copied().filter(|head| *head != state.operation).collect();
             let heads = HeadsUpdate {
                 namespace: self.options.namespace.clone(),
                 expected: Some(state.heads.clone()),
-                add: vec![state.operation],
-                remove: state.heads.clone(),
+                add,
+                remove,
             };
             let batch = WriteBatch { blocks: &state.pending, heads: &heads, rows: &[] };
             match self.store.commit(state.lease(), &batch)? {

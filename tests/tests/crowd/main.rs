@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests, which the lint does not see as such")]
 
 mod children;
+mod collecting;
 mod looking;
 
 use std::collections::BTreeSet;
@@ -119,6 +120,7 @@ fn check(store: &Arc<dyn Store>, centre: NodeId, acknowledged: &[Acknowledged]) 
         assert!(head.get(*node).unwrap().is_some(), "{node} is lost");
         assert!(around.contains(node) && labelled.contains(node), "{node} is not found");
     }
+    collecting::assert_whole(store);
     // What was not acknowledged may be there, but never by half.
     assert_eq!((&around, around.len() as u64 + 1), (&labelled, head.node_count().unwrap()));
 }
@@ -182,10 +184,13 @@ const SHORT: Amount = Amount { commits: 30, kills: 6, limit: Duration::from_secs
 const LONG: Amount = Amount { commits: 10_000, kills: 500, limit: Duration::from_secs(4 * 3600) };
 
 /// In a child: writes on several threads until it is killed.
-fn write_until_killed(url: &str, threads: usize) {
+fn write_until_killed(url: &str, threads: usize, collects: bool) {
     let store = mnem::store::open(url).unwrap();
     let centre = centre(&open(&store));
     thread::scope(|scope| {
+        if collects {
+            scope.spawn(|| collecting::again_and_again(&store, || false));
+        }
         for thread in 0..threads {
             let store = &store;
             scope.spawn(move || {
@@ -201,8 +206,10 @@ fn write_until_killed(url: &str, threads: usize) {
 
 /// Lets processes write at one place and kills one after the other; each is followed by a new one.
 fn kill(test: &str, url: &str, processes: usize, threads: usize, readers: usize, amount: &Amount) {
+    // By its name: that is all that a child is told.
+    let collects = test.ends_with("while_all_collect");
     if let Ok(url) = std::env::var(PLACE) {
-        return write_until_killed(&url, threads);
+        return write_until_killed(&url, threads, collects);
     }
     let store = mnem::store::init(url).unwrap();
     let centre = start(&store);

@@ -10,7 +10,7 @@ use super::Retention;
 use crate::cid::Cid;
 use crate::codec::{Reader, Writer};
 use crate::id::OperationId;
-use crate::object::{Operation, SET_VALUE, Time};
+use crate::object::{Operation, Time};
 use crate::port::BlockRead;
 use crate::repo::error::{RepoError, damaged_key};
 use crate::repo::newest::Newest;
@@ -22,6 +22,9 @@ use crate::tree::{Edit, KeyRange, Order, TreeStore};
 const PREFIX: &[u8] = b"h/";
 const OLDEST: &[u8] = b"h";
 
+/// How many places are remembered where the log ended.
+const PLACES_MAX: usize = 4096;
+
 /// Says whether a setting is part of the horizon. It belongs to the store's log, and is never taken back.
 pub(in crate::repo) fn is_key(key: &[u8]) -> bool {
     key == OLDEST || key.starts_with(PREFIX)
@@ -29,8 +32,22 @@ pub(in crate::repo) fn is_key(key: &[u8]) -> bool {
 
 /// Reads which operations the log of a view ends before.
 pub(in crate::repo) fn read(trees: &TreeStore, config: Cid) -> Result<HashSet<Cid>, RepoError> {
-    let keys = trees.tree(config).range(KeyRange::prefix(PREFIX), Order::Ascending);
-    keys.map(|entry| Cid::from_bytes(&entry?.key[PREFIX.len()..]).map_err(|_| damaged_key())).collect()
+    Ok(recorded(trees, config)?.into_keys().collect())
+}
+
+/// The same, each with the time of the oldest operation that was kept when it was recorded.
+fn recorded(trees: &TreeStore, config: Cid) -> Result<HashMap<Cid, i64>, RepoError> {
+    let entries = trees.tree(config).range(KeyRange::prefix(PREFIX), Order::Ascending);
+    let read = |key: &[u8], value: &[u8]| {
+        let cid = Cid::from_bytes(key.get(PREFIX.len()..)?).ok()?;
+        Some((cid, Reader::new(value).int().ok()?))
+    };
+    entries
+        .map(|entry| {
+            let entry = entry?;
+            read(&entry.key, &entry.value).ok_or_else(damaged_key)
+        })
+        .collect()
 }
 
 /// The oldest operation that was kept when the horizon was last moved: its generation and its time.
@@ -64,13 +81,15 @@ struct Met {
 pub(super) struct Looking {
     newest: Newest<Operation>,
     met: Vec<Met>,
+    /// Heads, and what leases are on: these stay, and the way from the head to them.
+    pinned: HashSet<Cid>,
     #[expect(dead_code, reason = "its lease keeps what is looked at")]
     state: State,
 }
 
 impl Looking {
-    pub(super) fn new(state: State) -> Result<Looking, RepoError> {
-        Ok(Looking { newest: operations::operations(&state)?, met: Vec::new(), state })
+    pub(super) fn new(state: State, pinned: HashSet<Cid>) -> Result<Looking, RepoError> {
+        Ok(Looking { newest: operations::operations(&state)?, met: Vec::new(), pinned, state })
     }
 
     pub(super) fn len(&self) -> usize {
@@ -99,7 +118,8 @@ impl Looking {
         // Oldest first: what follows a kept one leads from it to the head.
         for (age, met) in self.met.iter().enumerate().rev() {
             let follows = met.parents.iter().any(|parent| is_kept.get(parent.cid()) == Some(&true));
-            is_kept.insert(met.cid, follows || age < count || by_age(met.time));
+            let is_pinned = self.pinned.contains(&met.cid);
+            is_kept.insert(met.cid, follows || is_pinned || age < count || by_age(met.time));
         }
         let mut kept = Kept::default();
         for met in &self.met {
@@ -116,15 +136,24 @@ impl Looking {
 }
 
 impl Kept {
-    /// Returns the settings with this horizon in place of the one before.
+    /// Returns the settings with this horizon added. Where the log ended before stays: somebody may be about to publish
+    /// what follows an operation between the two. Of very many places those that were recorded first go.
     pub(super) fn write(&self, state: &State, staged: &Arc<Staged>) -> Result<Cid, RepoError> {
         let trees = state.trees.over(Arc::clone(staged) as Arc<dyn BlockRead>);
-        let before = read(&trees, state.view.config)?;
+        let now = self.oldest.map_or(0, |(_, time)| time.micros());
+        let mut known = recorded(&trees, state.view.config)?;
+        let new: Vec<Cid> = self.horizon.iter().filter(|cid| !known.contains_key(cid)).copied().collect();
+        known.extend(new.iter().map(|cid| (*cid, now)));
+        let mut by_age: Vec<(i64, Cid)> = known.into_iter().map(|(cid, since)| (since, cid)).collect();
+        by_age.sort_unstable();
+        let gone = by_age.len().saturating_sub(PLACES_MAX);
         let key = |cid: &Cid| [PREFIX, &cid.to_bytes()].concat();
-        let gone = before.iter().filter(|cid| !self.horizon.contains(cid)).map(|cid| (key(cid), None));
-        let mut edits: Vec<_> = gone.collect();
-        let value = bytes::Bytes::from_static(SET_VALUE);
-        edits.extend(self.horizon.iter().map(|cid| (key(cid), Some(value.clone()))));
+        let mut edits: Vec<_> = by_age[..gone].iter().map(|(_, cid)| (key(cid), None)).collect();
+        edits.extend(by_age[gone..].iter().filter(|(_, cid)| new.contains(cid)).map(|(since, cid)| {
+            let mut writer = Writer::new();
+            writer.int(*since);
+            (key(cid), Some(writer.into_bytes().into()))
+        }));
         if let Some((generation, time)) = self.oldest {
             let mut writer = Writer::new();
             writer.list(2);

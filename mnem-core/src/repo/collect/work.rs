@@ -57,13 +57,18 @@ enum Stage {
 impl Work {
     /// Starts a collection.
     pub(super) fn begin(shared: &Shared, retention: Retention) -> Result<Work, RepoError> {
-        Work::new(Looking::new(shared.reconciled()?)?, retention, None)
+        let state = shared.reconciled()?;
+        // A cycle that is over at once: it says what is leased.
+        let pinned = shared.store.begin_cycle()?.roots().iter().copied().collect();
+        Work::new(Looking::new(state, pinned)?, retention, None)
     }
 
     /// Starts one that deletes nothing.
     pub(super) fn pretend(shared: &Shared, retention: Retention) -> Result<Work, RepoError> {
         let snapshot = Arc::from(shared.store.snapshot()?);
-        Work::new(Looking::new(shared.state()?)?, retention, Some(snapshot))
+        let state = shared.state()?;
+        let pinned = state.heads.iter().map(|head| *head.cid()).collect();
+        Work::new(Looking::new(state, pinned)?, retention, Some(snapshot))
     }
 
     fn new(
