@@ -145,7 +145,7 @@ fn work(store: &Arc<dyn Store>, rounds: usize, collects: bool) -> (Vec<(String, 
                 })
             })
             .collect();
-        let done: Vec<_> = writers.into_iter().map(|writer| writer.join()).collect();
+        let done: Vec<_> = writers.into_iter().map(thread::ScopedJoinHandle::join).collect();
         stop.store(true, Ordering::Relaxed);
         done.into_iter().for_each(|done| done.unwrap());
     });
