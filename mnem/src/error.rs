@@ -1,9 +1,10 @@
 //! What any call of mnem can fail with: one variant for each port, and one for each way to ask for the wrong thing.
 
+use mnem_core::exchange::CarError;
 use mnem_core::port::{CollectorError, Fault, HeadsError, OpenError, SideError, StoreError};
-use mnem_core::repo::RepoError;
 use mnem_core::repo::query::QueryError;
 use mnem_core::repo::reach::ReachError;
+use mnem_core::repo::{RepoError, SyncError};
 use mnem_core::value::ValueError;
 
 use crate::backup::BackupError;
@@ -52,6 +53,9 @@ pub enum Error {
     #[cfg(feature = "native")]
     #[error(transparent)]
     Repair(#[from] crate::native::RepairError),
+    /// Nothing was taken over from another repository, or given to it.
+    #[error(transparent)]
+    Sync(#[from] SyncError),
     /// A test of several backends failed on this one.
     #[cfg(feature = "testing")]
     #[error("on {backend}: {source}")]
@@ -87,6 +91,7 @@ impl Error {
             Error::Backup(error) => backup_code(error),
             #[cfg(feature = "native")]
             Error::Repair(error) => repair_code(error),
+            Error::Sync(error) => sync_code(error),
             #[cfg(feature = "testing")]
             Error::OnBackend { source, .. } => source.code(),
             // The ports' errors are open for more variants.
@@ -125,6 +130,24 @@ fn open_code(error: &OpenError) -> &'static str {
         OpenError::NewerFormat { .. } => "newer-format",
         OpenError::Locked { .. } => "locked",
         OpenError::Fault(fault) => fault_code(fault),
+        _ => "other",
+    }
+}
+
+fn sync_code(error: &SyncError) -> &'static str {
+    match error {
+        SyncError::NotFastForward { .. } => "not-fast-forward",
+        SyncError::TagTaken { .. } => "taken",
+        SyncError::IncompatibleTrees => "incompatible-trees",
+        SyncError::Incomplete { .. } => "incomplete",
+        SyncError::Untrue { .. } => "hostile",
+        SyncError::ErasedThere { .. } | SyncError::ErasedHere { .. } => "erased",
+        SyncError::NotOurs { .. } => "not-ours",
+        SyncError::NothingNew => "nothing-new",
+        SyncError::Archive(CarError::Io { .. }) | SyncError::Write(_) => "io",
+        SyncError::Archive(_) => "bad-archive",
+        SyncError::Stopped => "stopped",
+        SyncError::Repo(error) => repo_code(error),
         _ => "other",
     }
 }

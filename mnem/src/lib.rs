@@ -27,6 +27,8 @@
 //! * [`backup`]: one moment of a store, kept elsewhere, whole or what changed since the last one; and a store made of it.
 //! * [`check`](check()): looks at everything in a store, says what is wrong and what that touches, and mends what can be.
 //! * [`native`]: what only the native engine has: a doctor, and repair.
+//! * [`share`]: [`clone`], [`fetch`], [`push`], [`pull`] between repositories of any kinds; archives are written by
+//!   `Repo::export_archive` and read by `Repo::import_archive` and `Repo::from_archive`.
 //! * [`testing`] (feature `testing`): the conformance suite for backends, and `each_backend` for your own tests.
 //! * [`port`]: what a backend promises, by number.
 
@@ -36,6 +38,7 @@ mod error;
 #[cfg(feature = "native")]
 pub mod native;
 mod repo;
+pub mod share;
 pub mod store;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -58,6 +61,7 @@ pub use mnem_core::repo::{Automatic, Collected, KEPT_DAYS, KEPT_OPERATIONS, Reas
 pub use mnem_core::repo::{
     Affected, CheckLevel, CheckOptions, CheckReport, Checked, Finding, Flaw, Part, Place, Repair, check,
 };
+pub use mnem_core::repo::{Archive, Exported, Fetch, Origin, Push, SyncError, Synced};
 pub use mnem_core::repo::{
     Change, ChangeKind, Changed, Counts, Diff, DiffStat, Event, Expected, Feed, FeedToken, Log, Moved,
     NameChange, Only, OpLog, Recorded, RefKind, Scope, Turn, Watch,
@@ -67,8 +71,9 @@ pub use mnem_core::repo::{Conflict, Disputed, FastForward, MergeReport, Resolve}
 pub use mnem_core::{
     ActorId, BLOCK_BYTES_MAX, Block, Blockstore, ChangeId, Cid, CidClass, CidError, CidMismatch, Codec,
     Collector, CommitId, EdgeId, EntityId, HashAlgorithm, NodeId, OpHeadsStore, OperationId, RepoId,
-    SessionId, SideTable, Store, Time, codec, memory, object, port, tree, value,
+    SessionId, SideTable, Store, Time, codec, exchange, memory, object, port, tree, value,
 };
 pub use repo::{init, open, open_or_init, system_options};
+pub use share::{clone, fetch, pull, push};
 pub use threads::Threads;
 pub use url::{BadUrl, StoreUrl};

@@ -169,7 +169,8 @@ impl<Id: DagId> Walk<'_, Id> {
     }
 }
 
-fn check_below<Id: DagId>(id: Id, generation: u64, below: u64) -> Result<(), RepoError> {
+/// Refuses a parent that is not older than its child.
+pub(super) fn check_below<Id: DagId>(id: Id, generation: u64, below: u64) -> Result<(), RepoError> {
     let what = Malformed::Field { name: "gen", why: "is not below that of what follows" };
     let damaged =
         || RepoError::Damaged { what: "a history", cid: id.block(), why: DecodeError { what, at: 0 } };

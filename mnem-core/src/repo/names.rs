@@ -12,6 +12,7 @@ use super::handle::Repo;
 use super::options::Actor;
 use super::read::read;
 use super::refs::{NameKind, RefKind, Target, check_name};
+use super::share::check_remote;
 use super::similar::similar;
 use super::snapshot::Snapshot;
 use super::state::State;
@@ -137,11 +138,7 @@ impl Repo {
         remote: &str,
         branches: &[(&str, Option<CommitId>)],
     ) -> Result<(), RepoError> {
-        check_name(remote)?;
-        if remote.contains('/') {
-            let why = "a `/` ends the name of the other repository";
-            return Err(RepoError::BadName { name: remote.to_owned(), why });
-        }
+        check_remote(remote)?;
         let mut edits = BTreeMap::new();
         for (branch, commit) in branches {
             let name = format!("{remote}/{branch}");

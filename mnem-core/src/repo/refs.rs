@@ -127,6 +127,11 @@ impl Target {
         }
     }
 
+    /// Returns the commits that it may point at.
+    pub(super) fn commits(&self) -> impl Iterator<Item = CommitId> {
+        self.adds.iter().flatten().copied()
+    }
+
     /// Adds up two sides and takes away what both started from. Terms that cancel go.
     pub(super) fn sum(left: Target, base: &Target, right: Target) -> Target {
         let mut adds = [left.adds, right.adds, base.removes.clone()].concat();

@@ -63,7 +63,7 @@ impl Repo {
             let staged = Arc::new(Staged::new(Arc::clone(&state.blocks)));
             // As the operation's own time: never before what it follows.
             let time = self.shared.options.clock.now().max(state.time);
-            let edit = Edit { key: key(name).into(), value: Some(write_entry(time, value.as_ref())) };
+            let edit = edit(name, time, value.as_ref());
             let trees = state.trees.over(Arc::clone(&staged) as Arc<dyn BlockRead>);
             let config = trees.tree(state.view.config).mutate([edit], &mut Arc::clone(&staged))?;
             let view = View { config: *config.root(), ..state.view.clone() };
@@ -71,6 +71,11 @@ impl Repo {
             Ok((swap, ()))
         })
     }
+}
+
+/// The change of the map that sets a setting, or removes it.
+pub(super) fn edit(name: &str, time: Time, value: Option<&Value>) -> Edit {
+    Edit { key: key(name).into(), value: Some(write_entry(time, value)) }
 }
 
 fn key(name: &str) -> Vec<u8> {

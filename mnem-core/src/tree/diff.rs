@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use bytes::Bytes;
 
 use super::path::Frame;
-use super::{Entry, KeyRange, Order, Tree, TreeError, TreeStore};
+use super::{Entry, KeyRange, Order, Tree, TreeError, TreeStore, value_link};
 use crate::cid::Cid;
 
 /// One key whose value differs.
@@ -27,6 +27,18 @@ pub struct Diff {
     range: KeyRange,
     order: Order,
     ended: bool,
+    /// Where what both have is noted, if anybody asked.
+    shared: Option<Vec<Cid>>,
+}
+
+/// What two trees have in common, and what not.
+#[derive(Debug, Default)]
+pub(crate) struct Compared {
+    /// Where both lead: the nodes that were passed over, and the values, which are links, that did not change. What lies
+    /// below a node is not named again.
+    pub(crate) shared: Vec<Cid>,
+    /// The keys whose values differ.
+    pub(crate) changes: Vec<Change>,
 }
 
 impl Tree {
@@ -34,7 +46,19 @@ impl Tree {
     /// there; of equal trees nothing is read. For the first few, take no more of them.
     pub fn diff(&self, other: &Tree, range: KeyRange, order: Order) -> Diff {
         let ended = self.root == other.root;
-        Diff { before: Walk::new(self, order), after: Walk::new(other, order), range, order, ended }
+        let (before, after) = (Walk::new(self, order), Walk::new(other, order));
+        Diff { before, after, range, order, ended, shared: None }
+    }
+
+    /// Tells what `other` has in common with this tree from what it has not. Costs what differs.
+    pub(crate) fn compare(&self, other: &Tree) -> Result<Compared, TreeError> {
+        if self.root == other.root {
+            return Ok(Compared { shared: vec![self.root], changes: Vec::new() });
+        }
+        let mut diff = self.diff(other, KeyRange::ALL, Order::Ascending);
+        diff.shared = Some(Vec::new());
+        let changes = diff.by_ref().collect::<Result<_, _>>()?;
+        Ok(Compared { shared: diff.shared.unwrap_or_default(), changes })
     }
 }
 
@@ -65,6 +89,9 @@ impl Diff {
             }
             match (self.before.head(), self.after.head()) {
                 (Head::Node { cid, .. }, Head::Node { cid: other, .. }) if cid == other => {
+                    if let Some(shared) = &mut self.shared {
+                        shared.push(cid);
+                    }
                     self.before.skip();
                     self.after.skip();
                 }
@@ -96,6 +123,13 @@ impl Diff {
             };
             if alike == 0 {
                 break;
+            }
+            if let Some(shared) = &mut self.shared {
+                let entries = i..i + alike; // whoever asks goes upwards
+                shared.extend(entries.filter_map(|i| match before.node.level() {
+                    0 => value_link(&before.node.value_bytes(i)),
+                    _ => Some(before.node.child(i).0),
+                }));
             }
             self.before.skip_many(alike);
             self.after.skip_many(alike);

@@ -38,6 +38,7 @@ use bytes::Bytes;
 pub use build::Builder;
 pub use cache::NodeCache;
 pub use cursor::Cursor;
+pub(crate) use diff::Compared;
 pub use diff::{Change, Diff};
 pub use error::{Damage, TreeError};
 pub use merge::Dispute;
@@ -136,6 +137,16 @@ impl TreeStore {
     /// Returns the tree under `root`. Reads nothing yet.
     pub fn tree(&self, root: Cid) -> Tree {
         Tree { store: self.clone(), root }
+    }
+
+    /// Returns what it reads from.
+    pub(crate) fn blocks(&self) -> &dyn BlockRead {
+        &*self.blocks
+    }
+
+    /// Checks a node by itself, without what leads there.
+    pub(crate) fn check_alone(&self, block: &Block) -> Result<(), Damage> {
+        Node::decode(&self.rule, *block.cid(), block.bytes().clone()).map(drop)
     }
 
     /// Reads and checks a node.
