@@ -198,11 +198,21 @@ commands! {
     Switch(switch);
     /// List tags, or make one
     Tag(tag);
+    /// Copy a whole repository
+    Clone(clone);
+    /// List other repositories, or call one by a name
+    Remote(remote);
+    /// Take over what another repository has
+    Fetch(fetch);
+    /// Give another repository what is new here
+    Push(push);
+    /// Fetch, and merge
+    Pull(pull);
     /// Agree on what properties hold, and which are looked up
     Schema(schema);
-    /// Write a state as lines of JSON
+    /// Write a state as lines of JSON, or an archive
     Export(export);
-    /// Record what lines of JSON say
+    /// Record what lines of JSON say, or take over an archive
     Import(import);
     /// Count what there is
     Stats(stats);

@@ -5,7 +5,7 @@ use std::io;
 
 use mnem::backup::BackupError;
 use mnem::port::{Fault, OpenError, StoreError};
-use mnem::{BadUrl, Error, Moment, RepoError};
+use mnem::{BadUrl, Error, Moment, RepoError, SyncError};
 
 use crate::exit::Exit;
 
@@ -180,6 +180,7 @@ fn hint(error: &Error) -> Option<String> {
             "`mnem conflicts` lists what is in conflict, and in which fields"
         }
         Error::Repo(RepoError::NeedsMainline { .. }) => "say which parent: --mainline 1",
+        Error::Sync(error) => return sync_hint(error).map(str::to_owned),
         Error::Store(StoreError::Fault(fault)) | Error::Repo(RepoError::Store(StoreError::Fault(fault))) => {
             return fault_hint(fault).map(str::to_owned);
         }
@@ -205,6 +206,25 @@ const fn backup_hint(error: &BackupError) -> Option<&'static str> {
         BackupError::Unsuitable { .. } => "name another place",
         _ => return None,
     })
+}
+
+const fn sync_hint(error: &SyncError) -> Option<&'static str> {
+    match error {
+        SyncError::NotFastForward { .. } => {
+            Some("take over what is there first: `mnem pull`, then push again; --force leaves it behind")
+        }
+        SyncError::TagTaken { .. } => Some("--force moves it there"),
+        SyncError::IncompatibleTrees => Some("carry states over as lines: `mnem export`, `mnem import`"),
+        SyncError::Incomplete { .. } => Some("nothing moved; check the other side: `mnem fsck`"),
+        SyncError::Untrue { .. } | SyncError::Archive(_) => {
+            Some("nothing moved; get it again from where it was made")
+        }
+        SyncError::ErasedThere { .. } => Some("--take-erasures erases it here too"),
+        SyncError::ErasedHere { .. } => Some("--give-erasures erases it there too"),
+        SyncError::NothingNew => Some("leave --without out, or name an older state there"),
+        SyncError::NotOurs { .. } => Some("`mnem export --car` writes such archives"),
+        _ => None,
+    }
 }
 
 const fn fault_hint(fault: &Fault) -> Option<&'static str> {

@@ -24,6 +24,7 @@ mod output;
 mod place;
 mod progress;
 mod report;
+mod sharing;
 mod similar;
 mod values;
 mod when;

@@ -96,6 +96,17 @@ const WALK: &[(&str, &str)] = &[
     ("redo", "mnem.undo/1"),
     ("op log", "mnem.operation/1"),
     ("op revert $(mnem op log --json -n 1 | cut -d '\"' -f 8)", "mnem.op/1"),
+    ("clone . copy", "mnem.clone/1"),
+    ("remote add origin copy", "mnem.remote/1"),
+    ("remote", "mnem.remote/1"),
+    ("fetch", "mnem.fetch/1"),
+    ("set Person/Ada born=1820", "mnem.commit/1"),
+    ("push --dry-run", "mnem.push/1"),
+    ("push", "mnem.push/1"),
+    ("pull", "mnem.fetch/1"),
+    ("export --car -o all.car", "mnem.archive/1"),
+    ("import all.car", "mnem.fetch/1"),
+    ("remote remove origin", "mnem.remote/1"),
     ("stats", "mnem.stats/1"),
     ("fsck", "mnem.fsck/1"),
     ("backup kept --dry-run", "mnem.backup-plan/1"),
@@ -182,6 +193,16 @@ const WRONG: &[(&str, &str, i32)] = &[
     ("query Person '=1'", "usage", 2),
     ("schema declare born integer", "usage", 2),
     ("schema undeclare nothing", "unknown", 12),
+    ("fetch", "unknown", 12),
+    ("push nowhere", "unknown", 12),
+    ("pull nowhere", "unknown", 12),
+    ("remote remove nowhere", "unknown", 12),
+    ("remote add a/b .", "bad-name", 2),
+    ("remote add other nowhere", "no-repository", 10),
+    ("clone nowhere copy", "no-repository", 10),
+    ("clone . .", "exists", 1),
+    ("export --car --at main --without main -o x.car", "nothing-new", 1),
+    ("import broken.car", "bad-archive", 1),
     ("import no-such-file", "io", 1),
     ("import wrong.jsonl", "bad-line", 1),
     ("man nothing", "unknown", 12),
@@ -206,6 +227,7 @@ fn every_error_has_a_word_an_exit_code_and_a_hint_and_changes_nothing() {
         "{\"schema\":\"mnem.graph/1\"}\n{\"node\":1,\"x\":2}\n",
     )
     .unwrap();
+    shell.ok("mnem export --car -o whole.car && head -c 500 whole.car > broken.car");
     let everything =
         || shell.ok("mnem log --json; mnem branch --json; mnem tag --json; mnem config list --json");
     let before = everything();
@@ -255,7 +277,10 @@ fn the_help_of_every_command_has_examples_that_run() {
                 assert_eq!(shell.run("mnem merge letters").exit, 3);
             }
             if command == "import" {
-                shell.ok("mnem export -o all.jsonl");
+                shell.ok("mnem export -o all.jsonl && mnem export --car -o all.car");
+            }
+            if matches!(command.as_str(), "fetch" | "push" | "pull") {
+                shell.ok("mnem clone . copy && mnem remote add origin copy && mnem remote add backup copy");
             }
             let done = shell.run(&example);
             assert_eq!(done.exit, 0, "{example}\n{}{}", done.out, done.err);

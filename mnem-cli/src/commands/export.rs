@@ -5,22 +5,25 @@ use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 
 use clap::Args;
-use mnem::Snapshot;
 use mnem::object::{Edge, Node};
+use mnem::{Archive, Exported, Snapshot};
 use serde_json::{Value as Json, json};
 
 use crate::args::At;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::output::{Fields, Record, Text};
+use crate::output::{Fields, Output, Record, Text, counted};
 use crate::progress::Meter;
 use crate::report::{edge_head, node_head};
+use crate::sharing;
 use crate::values::to_json;
 
 pub(crate) const EXAMPLES: &str =
     "  mnem export > all.jsonl              one state, a line for each node and edge
-  mnem export --at v1 -o v1.jsonl\n";
+  mnem export --at v1 -o v1.jsonl
+  mnem export --car -o all.car         everything, past and names included
+  mnem export --car --at main --without main~1 -o new.car\n";
 
 /// What the first line says.
 pub(crate) const SCHEMA: &str = "mnem.graph/1";
@@ -31,12 +34,21 @@ pub(crate) struct Export {
     /// Where to; else stdout
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// An archive: the whole repository, or with --at a state and its past
+    #[arg(long)]
+    car: bool,
+    /// Leave out of the archive this state and its past
+    #[arg(long, value_name = "REVISION", requires = "car", requires = "at")]
+    without: Option<String>,
     #[command(flatten)]
     at: At,
 }
 
 impl Export {
     pub(crate) fn run(&self, context: &mut Context<'_>) -> Result<Exit, Failure> {
+        if self.car {
+            return self.archive(context);
+        }
         let now = self.at.state(&context.open()?)?;
         let mut meter = Meter::start("exported", context.output.wants_progress());
         let Some(path) = &self.output else {
@@ -48,13 +60,97 @@ impl Export {
         write(&now, &mut meter, |line| file.write_all(line.as_bytes()).map_err(failed))?;
         file.into_inner().map_err(|error| failed(error.into_error()))?.sync_all().map_err(failed)?;
         let (nodes, edges) = (now.node_count()?, now.edge_count()?);
-        context.output.report(&Exported {
+        context.output.report(&Lines {
             file: path.display().to_string(),
             nodes,
             edges,
             took: meter.end(),
         })?;
         Ok(Exit::Done)
+    }
+}
+
+impl Export {
+    fn archive(&self, context: &mut Context<'_>) -> Result<Exit, Failure> {
+        let repo = context.open()?;
+        let what = match &self.at.at {
+            None => Archive::Whole,
+            Some(at) => {
+                let of = Archive::of(repo.commit_at(at.as_str()).map_err(mnem::Error::from)?);
+                match &self.without {
+                    Some(without) => of.without(repo.commit_at(without.as_str()).map_err(mnem::Error::from)?),
+                    None => of,
+                }
+            }
+        };
+        let mut meter = Meter::start("exported", context.output.wants_progress());
+        let Some(path) = &self.output else {
+            let mut out = Raw { output: context.output, failure: None };
+            let written =
+                repo.export_archive(BufWriter::new(&mut out), &what, &mut sharing::listener(&mut meter));
+            return match out.failure {
+                Some(failure) => Err(failure),
+                None => written.map(|_| Exit::Done).map_err(|error| mnem::Error::from(error).into()),
+            };
+        };
+        let failed = |error: std::io::Error| Failure::file("write", path, &error);
+        let file = File::create(path).map_err(failed)?;
+        let mut listener = sharing::listener(&mut meter);
+        let exported = repo.export_archive(BufWriter::new(&file), &what, &mut listener);
+        let exported = exported.map_err(mnem::Error::from)?;
+        drop(listener);
+        file.sync_all().map_err(failed)?;
+        let file = path.display().to_string();
+        context.output.report(&Archived { file, exported, took: meter.end() })?;
+        Ok(Exit::Done)
+    }
+}
+
+/// Stdout, which fails in its own way.
+struct Raw<'a> {
+    output: &'a mut Output,
+    failure: Option<Failure>,
+}
+
+impl Write for Raw<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        match self.output.raw(bytes) {
+            Ok(()) => Ok(bytes.len()),
+            Err(failure) => {
+                self.failure = Some(failure);
+                Err(std::io::ErrorKind::BrokenPipe.into())
+            }
+        }
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+struct Archived {
+    file: String,
+    exported: Exported,
+    took: String,
+}
+
+impl Record for Archived {
+    fn schema(&self) -> &'static str {
+        "mnem.archive/1"
+    }
+
+    fn fields(&self, fields: &mut Fields) {
+        fields.insert("file".into(), json!(self.file));
+        fields
+            .insert("roots".into(), self.exported.roots.iter().map(|root| json!(root.to_string())).collect());
+        fields.insert("blocks".into(), json!(self.exported.blocks));
+        fields.insert("bytes".into(), json!(self.exported.bytes));
+    }
+
+    fn text(&self, text: &mut Text) {
+        let Exported { blocks, bytes, .. } = &self.exported;
+        let (blocks, bytes) = (counted(*blocks, "block"), counted(*bytes, "byte"));
+        text.plain(&format!("wrote {}: {blocks}, {bytes}, {}", self.file, self.took)).end();
     }
 }
 
@@ -101,14 +197,14 @@ fn edge_line(edge: &Edge) -> Json {
     Json::Object(fields)
 }
 
-struct Exported {
+struct Lines {
     file: String,
     nodes: u64,
     edges: u64,
     took: String,
 }
 
-impl Record for Exported {
+impl Record for Lines {
     fn schema(&self) -> &'static str {
         "mnem.export/1"
     }

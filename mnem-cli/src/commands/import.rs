@@ -13,6 +13,7 @@ use mnem::value::Props;
 use mnem::{Commits, EdgeId, ImportOptions, ImportReport, NodeId, Present, RepoError};
 use serde_json::{Value as Json, json};
 
+use super::clone::begins_as_archive;
 use super::export::SCHEMA;
 use crate::args;
 use crate::context::Context;
@@ -20,10 +21,12 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{Fields, Paint, Record, Text, counted};
 use crate::progress::Meter;
+use crate::sharing::{self, Moved};
 
 pub(crate) const EXAMPLES: &str = "  mnem export > all.jsonl && mnem import all.jsonl
   mnem import all.jsonl --replace -m 'as it was exported'
-  mnem import all.jsonl --each 100000\n";
+  mnem import all.jsonl --each 100000
+  mnem import all.car --remote file    its branches are then file/main and so on\n";
 
 /// Longest line. An object has at most 1 MiB, and its text is not much longer.
 const LINE_BYTES_MAX: u64 = 16 << 20;
@@ -31,7 +34,7 @@ const LINE_BYTES_MAX: u64 = 16 << 20;
 /// Arguments.
 #[derive(Args)]
 pub(crate) struct Import {
-    /// Lines of JSON, as `mnem export` writes them; - for stdin
+    /// Lines of JSON, as `mnem export` writes them, or an archive; - for stdin
     #[arg(value_name = "FILE")]
     file: PathBuf,
     /// What is there in another version becomes as the file says; else it is an error
@@ -40,6 +43,9 @@ pub(crate) struct Import {
     /// Commit after each so many nodes and edges, so that a run that was cut short can go on; else there is one commit
     #[arg(long, value_name = "N")]
     each: Option<u64>,
+    /// What the other repository of an archive is called here
+    #[arg(long, value_name = "NAME", default_value = "archive", hide_default_value = true)]
+    remote: String,
     #[command(flatten)]
     record: args::Record,
 }
@@ -53,11 +59,14 @@ struct Done {
 impl Import {
     pub(crate) fn run(&self, context: &mut Context<'_>) -> Result<Exit, Failure> {
         let failed = |error: io::Error| Failure::file("read", &self.file, &error);
-        let input: Box<dyn BufRead> = if self.file.as_os_str() == "-" {
+        let mut input: Box<dyn BufRead> = if self.file.as_os_str() == "-" {
             Box::new(io::stdin().lock())
         } else {
             Box::new(BufReader::new(File::open(&self.file).map_err(failed)?))
         };
+        if begins_as_archive(input.fill_buf().map_err(failed)?) {
+            return self.archive(context, input);
+        }
         let (repo, actor) = context.open_to_write(&self.record.write)?;
         let mut meter = Meter::start("imported", context.output.wants_progress());
         let file = self.file.display();
@@ -84,6 +93,20 @@ impl Import {
                 Err(failure.hint(format!("{hint}{so_far}")))
             }
         }
+    }
+
+    fn archive(&self, context: &mut Context<'_>, input: Box<dyn BufRead>) -> Result<Exit, Failure> {
+        let (repo, actor) = context.open_to_write(&self.record.write)?;
+        let mut meter = Meter::start("imported", context.output.wants_progress());
+        let how = mnem::Fetch::from(&self.remote);
+        let mut listener = sharing::listener(&mut meter);
+        let taken = repo.import_archive(&actor, input, &how, repo.branch(), &mut listener);
+        let synced = taken.map_err(mnem::Error::from)?;
+        drop(listener);
+        let (remote, took) = (self.remote.clone(), meter.end());
+        let (schema, verb) = ("mnem.fetch/1", "imported as");
+        context.output.report(&Moved { schema, verb, remote, synced, dry_run: false, took })?;
+        Ok(Exit::Done)
     }
 
     fn read(
