@@ -106,7 +106,7 @@ impl Place {
     }
 
     /// Returns where the store of a new repository in `folder` goes.
-    fn new_in(folder: &Path, kind: &str) -> Place {
+    pub(crate) fn new_in(folder: &Path, kind: &str) -> Place {
         let store = folder.join(if kind == "redb" { STORE_FILE } else { STORE });
         Place { url: format!("{kind}:{}", store.display()), folder: Some(folder.to_owned()) }
     }

@@ -57,11 +57,11 @@ pub use mnem_core::repo::{
     ModelVectors, Moment, Options, Repo, RepoError, Revision, Snapshot, Transaction, VectorDiff, VectorError,
     Version, Writer,
 };
-pub use mnem_core::repo::{Automatic, Collected, KEPT_DAYS, KEPT_OPERATIONS, Reason, Retention};
 pub use mnem_core::repo::{
     Affected, CheckLevel, CheckOptions, CheckReport, Checked, Finding, Flaw, Part, Place, Repair, check,
 };
 pub use mnem_core::repo::{Archive, Exported, Fetch, Origin, Push, SyncError, Synced};
+pub use mnem_core::repo::{Automatic, Collected, KEPT_DAYS, KEPT_OPERATIONS, Reason, Retention};
 pub use mnem_core::repo::{
     Change, ChangeKind, Changed, Counts, Diff, DiffStat, Event, Expected, Feed, FeedToken, Log, Moved,
     NameChange, Only, OpLog, Recorded, RefKind, Scope, Turn, Watch,
