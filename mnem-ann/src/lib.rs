@@ -23,15 +23,20 @@
 //! ```
 //!
 //! * [`Vectors`]: one model; [`Top`]: how many, and among which nodes; [`Hits`]: what was found, and what it took.
+//! * [`Hybrid`]: vectors, words and edges in one ranking; [`SearchDiff`]: what entered and left between two states.
+//! * [`Embedder`]: who makes vectors of text: a function, a program, or [`HashNgram`], which knows letters and no meaning.
 //! * [`KnnEdgeIndex`]: of every node the nearest others, as edges beside the authored ones.
 //! * [`SearchError`]: what cannot be searched, by node.
 
 mod cache;
 mod code_tree;
 mod codec;
+mod difference;
+mod embed;
 mod error;
 mod exact;
 mod hits;
+mod hybrid;
 mod kernel;
 mod knn;
 mod progress;
@@ -51,8 +56,11 @@ pub use cache::IndexStats;
 pub use code_tree::check_code;
 pub use code_tree::{IndexDamage, Kept};
 pub use codec::CodeDamage;
+pub use difference::SearchDiff;
+pub use embed::{CommandEmbedder, EmbedError, Embedder, HashNgram};
 pub use error::{SearchError, Unfit};
 pub use hits::{Hit, Hits, SearchStats};
+pub use hybrid::{Hybrid, HybridHit};
 pub use knn::{
     KNN_BLOCKS, KNN_ROWS, Knn, KnnEdgeIndex, Link, NEIGHBORS_MAX, NearEdge, NearStep, Provenance, Updated,
 };

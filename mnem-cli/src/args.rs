@@ -172,8 +172,10 @@ commands! {
     Blame(blame);
     /// Find nodes or edges by what is known of them
     Query(query);
-    /// Find nodes by words of their text, the best first
+    /// Find nodes by words or by nearness, the best first
     Search(search);
+    /// Make vectors of what nodes say
+    Embed(embed);
     /// Show the edges of a node
     Neighbors(neighbors);
     /// Take what changed on another branch

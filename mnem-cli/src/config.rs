@@ -23,12 +23,18 @@ pub(crate) struct Key {
 }
 
 /// All settings.
-pub(crate) const KEYS: [Key; 4] = [
+pub(crate) const KEYS: [Key; 5] = [
     Key {
         name: "actor",
         env: "MNEM_ACTOR",
         built_in: None,
         about: "in whose name commands record; else the user's name",
+    },
+    Key {
+        name: "embedder",
+        env: "MNEM_EMBEDDER",
+        built_in: None,
+        about: "what makes vectors of what is recorded: hash-ngram/1, or NAME=COMMAND",
     },
     Key {
         name: "pager",
@@ -178,6 +184,9 @@ pub(crate) fn check(name: &str, value: &str) -> Result<(), Failure> {
         "wait" => (!value.parse::<f64>().is_ok_and(|s| (0.0..=86_400.0).contains(&s)))
             .then_some("seconds from 0 to 86400"),
         "zone" => parse_zone(value).is_none().then_some("hours and minutes east of UTC: +02:00"),
+        "embedder" => {
+            crate::embed::embedder(value).is_err().then_some("hash-ngram/1, or NAME=COMMAND of a program")
+        }
         "actor" => value.is_empty().then_some("a name"),
         _ => None,
     };

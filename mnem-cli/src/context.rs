@@ -49,6 +49,11 @@ impl<'a> Context<'a> {
         self.output.page(command.as_deref());
     }
 
+    /// Returns what makes vectors: what was said, what is set, or what is built in.
+    pub(crate) fn embedder<'s>(&'s self, said: Option<&'s str>) -> &'s str {
+        said.or_else(|| self.config.value("embedder")).unwrap_or(mnem::ann::HashNgram::NAME)
+    }
+
     /// Returns what was said of the repository, if anything was.
     pub(crate) fn repo_flag(&self) -> Option<&str> {
         self.global.repo.as_deref()

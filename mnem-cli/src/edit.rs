@@ -6,6 +6,7 @@ use mnem::{EdgeId, EntityId, NodeId, RepoError, Snapshot, Transaction};
 
 use crate::args::Record;
 use crate::context::Context;
+use crate::embed;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::report::{Change, Committed, Unchanged};
@@ -64,7 +65,7 @@ impl<'a> EditOf<'a> {
 
     /// Commits, and tells what was done. `about` is the message if the person gave none.
     pub(crate) fn commit(
-        self,
+        mut self,
         context: &mut Context<'_>,
         about: impl FnOnce(&[Change]) -> String,
     ) -> Result<Exit, Failure> {
@@ -74,8 +75,20 @@ impl<'a> EditOf<'a> {
             return Ok(Exit::Done);
         }
         let changes = self.changes()?;
+        let embedder = context.config.value("embedder").map(embed::embedder).transpose()?;
+        if let Some(embedder) = &embedder {
+            let nodes: Vec<NodeId> = self
+                .touched
+                .iter()
+                .filter_map(|id| if let EntityId::Node(node) = id { Some(*node) } else { None })
+                .collect();
+            embed::stage(&mut self.tx, &**embedder, &nodes)?;
+        }
         let message = self.record.message.clone().unwrap_or_else(|| about(&changes));
         let now = self.tx.commit(&message)?;
+        if let Some(embedder) = &embedder {
+            embed::keep(&now, embedder.name())?;
+        }
         context.output.report(&Committed { now, changes })?;
         Ok(Exit::Done)
     }

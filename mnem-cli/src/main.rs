@@ -15,6 +15,7 @@ mod commands;
 mod config;
 mod context;
 mod edit;
+mod embed;
 mod exit;
 mod failure;
 mod find;

@@ -8,3 +8,4 @@ mod kept;
 mod kit;
 mod laws;
 mod refusals;
+mod several;

@@ -11,6 +11,7 @@ pub(crate) mod config;
 pub(crate) mod conflicts;
 pub(crate) mod diff;
 pub(crate) mod doctor;
+pub(crate) mod embed;
 pub(crate) mod export;
 pub(crate) mod fetch;
 pub(crate) mod fsck;

@@ -16,7 +16,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{Fields, Paint, Record, Text};
 
-pub(crate) const EXAMPLES: &str = "  mnem tour\n";
+pub(crate) const EXAMPLES: &str = "  mnem tour\n  mnem tour --text 'a sentence of your own'\n";
 
 /// Arguments.
 #[derive(Args)]
@@ -24,6 +24,9 @@ pub(crate) struct Tour {
     /// Keep the folder, to go on in it
     #[arg(long)]
     keep: bool,
+    /// A sentence of your own, to be recorded and found again
+    #[arg(long, value_name = "SENTENCE")]
+    text: Option<String>,
 }
 
 /// One step: what it is about, its commands, and words that their output has to hold.
@@ -38,6 +41,7 @@ const STEPS: &[Step] = &[
         title: "Record. Each command is one durable commit.",
         commands: &[
             "mnem init",
+            "mnem config set embedder hash-ngram/1",
             "mnem add Person name=Ada born=1815 --time 2026-10-01",
             "mnem add Machine name=Engine does='weaves algebra' --time 2026-10-02",
             "mnem link Person/Ada described Machine/Engine --time 2026-10-03",
@@ -79,15 +83,22 @@ const STEPS: &[Step] = &[
         shows: &["2026-10-08", "2026-10-05", "2026-10-01", "died"],
     },
     Step {
-        title: "Search, now and then. Words are found, not meaning.",
+        title: "Search, now and then: by words, and by hash-ngram/1, which knows letters, not meaning.",
         commands: &[
             "mnem schema declare does text --words --time 2026-10-09",
             "mnem set Machine/Engine does='composes elaborate music' --time 2026-10-10",
             "mnem search elaborate music",
             "mnem search algebra --at '*2026-10-09'",
+            "mnem search --like 'elaborate pieces of music' -n 1",
+            "mnem search --like 'elaborate pieces of music' -n 1 --label Machine --at '*2026-10-04'",
             "mnem query Person 'born>1800' --count",
         ],
-        shows: &["Machine/Engine  composes elaborate music", "Machine/Engine  weaves algebra", "1\n"],
+        shows: &[
+            "Machine/Engine  composes elaborate music",
+            "Machine/Engine  weaves algebra",
+            "by hash-ngram/1",
+            "1\n",
+        ],
     },
     Step {
         title: "Undo. Nothing leaves the log.",
@@ -117,11 +128,35 @@ impl Tour {
                 return Err(wrong(&format!("`{missing}` was to be shown by step {}", number + 1)));
             }
         }
+        if let Some(text) = &self.text {
+            tell_own(&folder.0, context, text)?;
+        }
         let took_s = started.elapsed().as_secs_f64();
         let kept = self.keep.then(|| folder.0.clone());
         context.output.data(&Line::End { steps: STEPS.len(), took_s, kept })?;
         Ok(Exit::Done)
     }
+}
+
+/// Records a sentence, and finds it again by a part of it.
+fn tell_own(folder: &Path, context: &mut Context<'_>, text: &str) -> Result<(), Failure> {
+    // Single quotes end what a line holds together.
+    let text = text.replace('\'', "\u{2019}");
+    let number = STEPS.len() + 1;
+    context.output.report(&Line::Title { number, title: "Your own sentence." })?;
+    let mut said = String::new();
+    for command in
+        [format!("mnem add Note says='{text}'"), format!("mnem search --like '{text}' --label Note -n 1")]
+    {
+        let (output, exit) = run(folder, &command)?;
+        said.push_str(&output);
+        context.output.report(&Line::Ran { command: &command, output, exit })?;
+        if exit != 0 {
+            return Err(Failure::new("tour", Exit::Failure, "that sentence cannot be found by its letters")
+                .hint("write some words: mnem tour --text 'a sentence of your own'"));
+        }
+    }
+    if said.contains("1.00") { Ok(()) } else { Err(wrong("your sentence was not found")) }
 }
 
 fn wrong(what: &str) -> Failure {
@@ -155,7 +190,15 @@ fn run(folder: &Path, command: &str) -> Result<(String, i32), Failure> {
         std::env::current_exe().map_err(|error| Failure::file("find", Path::new("mnem"), &error))?;
     let mut run = Command::new(&program);
     run.args(words(command).iter().skip(1)).current_dir(folder);
-    for name in ["MNEM_REPO", "MNEM_BRANCH", "MNEM_ZONE", "MNEM_PAGER", "MNEM_WAIT", "CLICOLOR_FORCE"] {
+    for name in [
+        "MNEM_REPO",
+        "MNEM_BRANCH",
+        "MNEM_ZONE",
+        "MNEM_PAGER",
+        "MNEM_WAIT",
+        "MNEM_EMBEDDER",
+        "CLICOLOR_FORCE",
+    ] {
         run.env_remove(name);
     }
     run.env("MNEM_CONFIG", folder.join("settings.toml")).env("MNEM_ACTOR", "ada");
