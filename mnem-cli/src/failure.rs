@@ -213,6 +213,9 @@ const fn sync_hint(error: &SyncError) -> Option<&'static str> {
         SyncError::NotFastForward { .. } => {
             Some("take over what is there first: `mnem pull`, then push again; --force leaves it behind")
         }
+        SyncError::Repo(RepoError::Exists { .. }) => {
+            Some("clone to a new folder, or take over what is new: `mnem fetch`")
+        }
         SyncError::TagTaken { .. } => Some("--force moves it there"),
         SyncError::IncompatibleTrees => Some("carry states over as lines: `mnem export`, `mnem import`"),
         SyncError::Incomplete { .. } => Some("nothing moved; check the other side: `mnem fsck`"),

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use clap::Args;
 use mnem::object::{Edge, EdgeType, Labels, Node};
 use mnem::value::Props;
-use mnem::{Commits, EdgeId, ImportOptions, ImportReport, NodeId, Present, RepoError};
+use mnem::{Actor, Commits, EdgeId, ImportOptions, ImportReport, NodeId, Present, Repo, RepoError};
 use serde_json::{Value as Json, json};
 
 use super::clone::begins_as_archive;
@@ -64,10 +64,10 @@ impl Import {
         } else {
             Box::new(BufReader::new(File::open(&self.file).map_err(failed)?))
         };
-        if begins_as_archive(input.fill_buf().map_err(failed)?) {
-            return self.archive(context, input);
-        }
         let (repo, actor) = context.open_to_write(&self.record.write)?;
+        if begins_as_archive(input.fill_buf().map_err(failed)?) {
+            return self.archive(context, &repo, &actor, input);
+        }
         let mut meter = Meter::start("imported", context.output.wants_progress());
         let file = self.file.display();
         let options = ImportOptions {
@@ -95,12 +95,17 @@ impl Import {
         }
     }
 
-    fn archive(&self, context: &mut Context<'_>, input: Box<dyn BufRead>) -> Result<Exit, Failure> {
-        let (repo, actor) = context.open_to_write(&self.record.write)?;
+    fn archive(
+        &self,
+        context: &mut Context<'_>,
+        repo: &Repo,
+        actor: &Actor,
+        input: Box<dyn BufRead>,
+    ) -> Result<Exit, Failure> {
         let mut meter = Meter::start("imported", context.output.wants_progress());
         let how = mnem::Fetch::from(&self.remote);
         let mut listener = sharing::listener(&mut meter);
-        let taken = repo.import_archive(&actor, input, &how, repo.branch(), &mut listener);
+        let taken = repo.import_archive(actor, input, &how, repo.branch(), &mut listener);
         let synced = taken.map_err(mnem::Error::from)?;
         drop(listener);
         let (remote, took) = (self.remote.clone(), meter.end());

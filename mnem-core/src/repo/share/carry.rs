@@ -250,7 +250,8 @@ impl<'a, 'b> Carrier<'a, 'b> {
                 (false, true) => &self.trees,
                 (false, false) => continue,
             };
-            let parent: Commit = crate::repo::read::read(self.arrived(), parent.cid())?;
+            // A known one may be what unites several heads, and not be stored yet.
+            let parent: Commit = crate::repo::read::read(before.blocks(), parent.cid())?;
             Alike { before, after: &self.trees }.note(&parent, &commit, &mut stops)?;
         }
         self.take(*id.cid(), Place::Object, stops)?;
