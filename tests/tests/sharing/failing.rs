@@ -41,7 +41,7 @@ pub(crate) struct Failing {
 }
 
 impl Failing {
-    pub(crate) fn new(inner: Arc<dyn Store>, fuse: &Fuse) -> Arc<dyn Store> {
+    pub(crate) fn over(inner: Arc<dyn Store>, fuse: &Fuse) -> Arc<dyn Store> {
         Arc::new(Failing { inner, fuse: fuse.clone() })
     }
 }

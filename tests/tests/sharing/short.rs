@@ -33,7 +33,7 @@ fn a_clone_that_is_cut_short_at_any_call_leaves_no_repository_and_is_taken_up_ag
         loop {
             let store = lab.open().unwrap();
             let fuse = Fuse::new(call);
-            let failing = Failing::new(Arc::clone(&store), &fuse);
+            let failing = Failing::over(Arc::clone(&store), &fuse);
             let cloned = first.clone_to(failing, options(2), &me(), &Origin::default(), &mut quiet);
             match cloned {
                 Ok((copy, synced)) => {
@@ -71,7 +71,7 @@ fn a_clone_whose_source_fails_at_any_call_leaves_no_repository() {
     let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
     loop {
         let fuse = Fuse::new(call);
-        let opened = Repo::open(Failing::new(Arc::clone(first.store()), &fuse), options(4));
+        let opened = Repo::open(Failing::over(Arc::clone(first.store()), &fuse), options(4));
         let cloned = opened.map_err(SyncError::from).and_then(|source| {
             source.clone_to(Arc::clone(&store), options(2), &me(), &Origin::default(), &mut quiet)
         });
@@ -98,7 +98,7 @@ fn fetches_and_pushes_that_are_cut_short_move_no_name_and_are_taken_up_again() {
     let mut call = 1;
     loop {
         let fuse = Fuse::new(call);
-        let fetched = Repo::open(Failing::new(Arc::clone(&store), &fuse), options(3))
+        let fetched = Repo::open(Failing::over(Arc::clone(&store), &fuse), options(3))
             .map_err(SyncError::from)
             .and_then(|copy| copy.fetch_from(&me(), &first, &Fetch::from("origin"), &mut quiet));
         reached(&store);
@@ -118,7 +118,7 @@ fn fetches_and_pushes_that_are_cut_short_move_no_name_and_are_taken_up_again() {
     let mut call = 1;
     loop {
         let fuse = Fuse::new(call);
-        let pushed = Repo::open(Failing::new(Arc::clone(first.store()), &fuse), options(5))
+        let pushed = Repo::open(Failing::over(Arc::clone(first.store()), &fuse), options(5))
             .map_err(SyncError::from)
             .and_then(|first| other.push_to(&me(), &first, None, &Push::branch("pushed"), &mut quiet));
         reached(first.store());
