@@ -30,7 +30,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     tx.commit("Her full name")?;
     match mnem::push(&copy, &grace, "origin", &Push::branch("main"), &mut quiet) {
         Err(mnem::Error::Sync(SyncError::NotFastForward { branch, .. })) => {
-            println!("{branch} moved meanwhile")
+            println!("{branch} moved meanwhile");
         }
         other => return Err(format!("not refused: {other:?}").into()),
     }
