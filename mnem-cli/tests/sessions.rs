@@ -72,6 +72,9 @@ fn shape(text: &str) -> String {
 }
 
 fn shape_of_word(word: &str) -> String {
+    if let Some(word) = word.strip_suffix(':') {
+        return shape_of_word(word) + ":";
+    }
     let is_base32 = |text: &str| text.bytes().all(|c| c.is_ascii_lowercase() || (b'2'..=b'7').contains(&c));
     let bytes = word.as_bytes();
     let is_uuid = word.len() == 36 && word.split('-').map(str::len).eq([8, 4, 4, 4, 12]);
@@ -151,6 +154,10 @@ fn the_tour_ends_well_and_soon() {
 fn what_differs_in_every_run_is_compared_by_its_shape() {
     let page = "[main cu7ydn5s] + Person/Ada  01a1fd8c-6900-7c1e-a5d0-93b1f2c7e604 at 10:04 in 0.4 s";
     assert_eq!(shape(page), "[main SHORTID] + Person/Ada  UUID at HH:MM in TIME");
+    assert_eq!(
+        shape("moved to cu7ydn5s: it is at cu7ydn5t there"),
+        "moved to SHORTID: it is at SHORTID there"
+    );
     assert_eq!(shape("born 1815 -> 1816, 2026-10-01"), "born 1815 -> 1816, 2026-10-01");
 }
 
