@@ -1,68 +1,21 @@
 //! A small repository with something of everything, and how it is checked.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use mnem_core::object::{MergeType, Metric, Model, Property, ValueType};
 use mnem_core::progress::quiet;
 use mnem_core::repo::{
-    Actor, CheckOptions, CheckReport, Clock, Options, Randomness, Repo, Resolve, Scope, Snapshot,
-    Transaction, check,
+    Actor, CheckOptions, CheckReport, Options, Repo, Resolve, Scope, Snapshot, Transaction, check,
 };
 use mnem_core::tree::TreeParams;
-use mnem_core::{MemoryStore, NodeId, Store, Time, Value, props};
+use mnem_core::{MemoryStore, NodeId, Store, Value, props};
 
-/// Numbers that follow from a seed.
-pub(crate) struct Random(AtomicU64);
-
-impl Random {
-    pub(crate) fn new(seed: u64) -> Random {
-        Random(AtomicU64::new(seed.wrapping_mul(0xd134_2543_de82_ef95)))
-    }
-
-    pub(crate) fn next(&self) -> u64 {
-        let step = 0x9e37_79b9_7f4a_7c15_u64;
-        let mut word = self.0.fetch_add(step, Ordering::Relaxed).wrapping_add(step);
-        word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        word ^ (word >> 31)
-    }
-
-    pub(crate) fn below(&self, end: usize) -> usize {
-        usize::try_from(self.next() % u64::try_from(end).unwrap()).unwrap()
-    }
-
-    pub(crate) fn pick<'a, T>(&self, of: &'a [T]) -> &'a T {
-        &of[self.below(of.len())]
-    }
-}
-
-impl Randomness for Random {
-    fn fill(&self, bytes: &mut [u8]) {
-        for chunk in bytes.chunks_mut(8) {
-            chunk.copy_from_slice(&self.next().to_be_bytes()[..chunk.len()]);
-        }
-    }
-}
-
-/// A clock that moves on by a second each time it is read.
-struct Ticks(AtomicI64);
-
-impl Clock for Ticks {
-    fn now(&self) -> Time {
-        Time::from_micros(self.0.fetch_add(1_000_000, Ordering::Relaxed)).unwrap()
-    }
-}
+pub(crate) use crate::shared::{self, Random, me};
 
 /// Trees of several levels with few entries.
 pub(crate) fn options(seed: u64) -> Options {
-    let clock = Ticks(AtomicI64::new(1_800_000_000_000_000));
     let tree_params = TreeParams { min: 128, max: 1024, shift: 48, seed: [3; 32] };
-    Options { tree_params, ..Options::new(Arc::new(clock), Arc::new(Random::new(seed))) }
-}
-
-pub(crate) fn me() -> Actor {
-    Actor::named("ada")
+    Options { tree_params, ..shared::options(seed) }
 }
 
 pub(crate) fn node(n: u64) -> NodeId {

@@ -7,3 +7,5 @@ mod faults;
 mod forge;
 mod kit;
 mod repair;
+#[path = "../kit/mod.rs"]
+mod shared;

@@ -2,8 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests, which the lint does not see as such")]
 
+#[path = "../kit/mod.rs"]
+mod kit;
 mod missing;
 mod property;
 mod schema;
-mod support;
 mod unique;

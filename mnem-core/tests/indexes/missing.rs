@@ -7,7 +7,7 @@ use mnem_core::port::{BlockRead, BlockReadExt, RowTable, SideTable};
 use mnem_core::repo::{Repo, Snapshot};
 use mnem_core::{Cid, Codec, Collector, MemoryStore, NodeId, Store, props};
 
-use crate::support::{commit, options, repo_in};
+use crate::kit::{commit, options, repo_in};
 
 const SPOKES: u64 = 220;
 

@@ -9,7 +9,7 @@ use mnem_core::tree::Order;
 use mnem_core::value::compare_numbers;
 use mnem_core::{Block, Codec, NodeId, Value, props};
 
-use crate::support::{Random, commit, fresh, me};
+use crate::kit::{Random, commit, fresh, me};
 
 /// Values that agree in much: numbers of both types, long text that differs behind the cut, links.
 fn values() -> Vec<Value> {

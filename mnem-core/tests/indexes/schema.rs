@@ -5,7 +5,7 @@ use mnem_core::repo::RepoError;
 use mnem_core::value::List;
 use mnem_core::{NodeId, Props, Value, ValueError, props};
 
-use crate::support::{commit, fresh, me};
+use crate::kit::{commit, fresh, me};
 
 fn born() -> Property {
     Property::new("born", ValueType::Int).indexed()

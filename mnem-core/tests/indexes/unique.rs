@@ -5,7 +5,7 @@ use mnem_core::repo::query::Violation;
 use mnem_core::repo::{Repo, RepoError};
 use mnem_core::{NodeId, Value, props};
 
-use crate::support::{commit, fresh, me};
+use crate::kit::{commit, fresh, me};
 
 fn with_unique_email() -> Repo {
     let repo = fresh();

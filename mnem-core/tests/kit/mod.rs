@@ -28,6 +28,11 @@ impl Random {
     pub(crate) fn below(&self, end: usize) -> usize {
         usize::try_from(self.next() % u64::try_from(end).unwrap()).unwrap()
     }
+
+    /// Returns one of several.
+    pub(crate) fn pick<'a, T>(&self, of: &'a [T]) -> &'a T {
+        &of[self.below(of.len())]
+    }
 }
 
 impl Randomness for Random {

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests, which the lint does not see as such")]
 
 mod conflicts;
+#[path = "../kit/mod.rs"]
+mod kit;
 mod laws;
 mod picks;
 mod support;
