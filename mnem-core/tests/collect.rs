@@ -2,48 +2,25 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests, which the lint does not see as such")]
 
+mod kit;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
+use kit::options;
 use mnem_core::port::{
     BlockRead, Collector as _, Deleted, HeadsUpdate, Namespace, OpHeadsStore as _, RowTable, SideTable, Swap,
 };
 use mnem_core::progress::quiet;
 use mnem_core::repo::reach::ReachError;
 use mnem_core::repo::{
-    Actor, Automatic, Clock, Collected, Options, Randomness, Reason, Repo, RepoError, Retention, Scope,
-    Snapshot, Transaction,
+    Actor, Automatic, Collected, Options, Reason, Repo, RepoError, Retention, Scope, Snapshot, Transaction,
 };
-use mnem_core::{Block, Blockstore, Cid, Codec, MemoryStore, NodeId, Object as _, Store, Time, props};
-
-struct Ticks(AtomicI64);
-
-impl Clock for Ticks {
-    fn now(&self) -> Time {
-        Time::from_micros(self.0.fetch_add(1_000_000, Ordering::Relaxed)).unwrap()
-    }
-}
-
-struct Counted(AtomicU64);
-
-impl Randomness for Counted {
-    fn fill(&self, bytes: &mut [u8]) {
-        for chunk in bytes.chunks_mut(8) {
-            let word = self.0.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed).to_be_bytes();
-            chunk.copy_from_slice(&word[..chunk.len()]);
-        }
-    }
-}
+use mnem_core::{Block, Blockstore, Cid, Codec, MemoryStore, NodeId, Object as _, Store, props};
 
 /// Only the newest so many stay: clocks of these tests pass a second with each look.
 const fn newest(operations: u64) -> Retention {
     Retention { operations, days: 0 }
-}
-
-fn options(seed: u64) -> Options {
-    let clock = Arc::new(Ticks(AtomicI64::new(1_800_000_000_000_000)));
-    Options::new(clock, Arc::new(Counted(AtomicU64::new(seed))))
 }
 
 fn fresh() -> (Arc<MemoryStore>, Repo) {

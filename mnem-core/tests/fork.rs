@@ -2,8 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests, which the lint does not see as such")]
 
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+mod kit;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use mnem_core::port::{
@@ -11,36 +13,9 @@ use mnem_core::port::{
     HeadsUpdate, Lease, Namespace, OpHeadsStore, Row, RowStream, RowTable, SideError, SideTable, Store,
     StoreError, StoreSnapshot, Swap, WriteBatch,
 };
-use mnem_core::repo::{Actor, Clock, Options, Randomness, Repo, RepoError, Snapshot};
-use mnem_core::{Block, Cid, EdgeId, MemoryStore, NodeId, OperationId, Time, props};
+use mnem_core::repo::{Actor, Repo, RepoError, Snapshot};
+use mnem_core::{Block, Cid, EdgeId, MemoryStore, NodeId, OperationId, props};
 use proptest::prelude::*;
-
-/// A clock that moves on by a second each time it is read.
-struct Ticks(AtomicI64);
-
-impl Clock for Ticks {
-    fn now(&self) -> Time {
-        Time::from_micros(self.0.fetch_add(1_000_000, Ordering::Relaxed)).unwrap()
-    }
-}
-
-/// Numbers that never repeat, the same in every run.
-struct Counted(Mutex<u64>);
-
-impl Randomness for Counted {
-    fn fill(&self, bytes: &mut [u8]) {
-        let mut state = self.0.lock().unwrap();
-        for chunk in bytes.chunks_mut(8) {
-            *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-            chunk.copy_from_slice(&state.to_be_bytes()[..chunk.len()]);
-        }
-    }
-}
-
-fn options() -> Options {
-    let clock = Ticks(AtomicI64::new(1_800_000_000_000_000));
-    Options::new(Arc::new(clock), Arc::new(Counted(Mutex::new(1))))
-}
 
 /// Counts every call that could change something.
 struct Watched {
@@ -272,7 +247,7 @@ proptest! {
     #[test]
     fn a_fork_is_a_copy_that_writes_nothing_below(before in steps(0..12), inside in steps(1..16)) {
         let (below, beside) = (Watched::new(), Arc::new(MemoryStore::new()));
-        let (options_below, options_beside) = (options(), options());
+        let (options_below, options_beside) = (kit::options(1), kit::options(1));
         let repo = Repo::init(below.clone(), options_below).unwrap();
         run(&repo, &before);
         let copy = Repo::init(beside.clone(), options_beside.clone()).unwrap();
@@ -325,7 +300,7 @@ fn names(snapshot: &Snapshot) -> Vec<String> {
 #[test]
 fn a_dropped_fork_leaves_nothing() {
     let store = Watched::new();
-    let repo = Repo::init(store.clone(), options()).unwrap();
+    let repo = Repo::init(store.clone(), kit::options(1)).unwrap();
     add(&repo, "ada");
     let (writes, head) = (store.writes(), repo.head().unwrap());
     let fork = head.fork().unwrap();
@@ -339,7 +314,7 @@ fn a_dropped_fork_leaves_nothing() {
 #[test]
 fn a_fork_that_did_nothing_keeps_nothing() {
     let store = Watched::new();
-    let repo = Repo::init(store.clone(), options()).unwrap();
+    let repo = Repo::init(store.clone(), kit::options(1)).unwrap();
     add(&repo, "ada");
     let (writes, head) = (store.writes(), repo.head().unwrap());
     let kept = head.fork().unwrap().keep().unwrap();
@@ -348,7 +323,7 @@ fn a_fork_that_did_nothing_keeps_nothing() {
 
 #[test]
 fn what_others_did_since_is_united_with_what_is_kept() {
-    let repo = Repo::init(Watched::new(), options()).unwrap();
+    let repo = Repo::init(Watched::new(), kit::options(1)).unwrap();
     add(&repo, "ada");
     let [one, two] = [repo.head().unwrap().fork().unwrap(), repo.head().unwrap().fork().unwrap()];
     add(&repo, "bob");
@@ -366,7 +341,7 @@ fn what_others_did_since_is_united_with_what_is_kept() {
 
 #[test]
 fn a_fork_of_heads_that_nobody_united_can_be_kept() {
-    let repo = Repo::init(Watched::new(), options()).unwrap();
+    let repo = Repo::init(Watched::new(), kit::options(1)).unwrap();
     let [mut one, mut two] = [repo.begin(&me()).unwrap(), repo.begin(&me()).unwrap()];
     one.add_node("Person", props! { name: "ada" }).unwrap();
     two.add_node("Person", props! { name: "bob" }).unwrap();
@@ -380,7 +355,7 @@ fn a_fork_of_heads_that_nobody_united_can_be_kept() {
 
 #[test]
 fn a_fork_of_a_fork_lands_in_the_fork() {
-    let repo = Repo::init(Watched::new(), options()).unwrap();
+    let repo = Repo::init(Watched::new(), kit::options(1)).unwrap();
     add(&repo, "ada");
     let outer = repo.head().unwrap().fork().unwrap();
     add(outer.repo(), "bob");
@@ -395,7 +370,7 @@ fn a_fork_of_a_fork_lands_in_the_fork() {
 #[test]
 fn a_fork_of_an_older_state_begins_there_and_is_not_kept() {
     let store = Watched::new();
-    let repo = Repo::init(store.clone(), options()).unwrap();
+    let repo = Repo::init(store.clone(), kit::options(1)).unwrap();
     add(&repo, "ada");
     let old = repo.head().unwrap();
     add(&repo, "bob");
@@ -421,7 +396,7 @@ fn a_fork_of_an_older_state_begins_there_and_is_not_kept() {
 #[test]
 fn a_fork_copies_nothing_of_a_large_repository() {
     let store = Watched::new();
-    let repo = Repo::init(store.clone(), options()).unwrap();
+    let repo = Repo::init(store.clone(), kit::options(1)).unwrap();
     let mut tx = repo.begin(&me()).unwrap();
     for n in 0..5_000 {
         tx.add_node("Person", props! { name: n.to_string() }).unwrap();

@@ -2,36 +2,18 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests, which the lint does not see as such")]
 
+mod kit;
+
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use mnem_core::object::{Metric, Model};
 use mnem_core::port::{BlockRead, Namespace};
 use mnem_core::repo::reach::{Bond, Bounds, Place, ReachError, Reached, Walk, links};
-use mnem_core::repo::{Actor, Clock, Options, Randomness, Repo, Transaction};
+use mnem_core::repo::{Actor, Repo, Transaction};
 use mnem_core::{
-    Block, Blockstore, Cid, Codec, EdgeId, EntityId, MemoryStore, NodeId, OpHeadsStore, Time, Value, props,
+    Block, Blockstore, Cid, Codec, EdgeId, EntityId, MemoryStore, NodeId, OpHeadsStore, Value, props,
 };
-
-struct Ticks(AtomicI64);
-
-impl Clock for Ticks {
-    fn now(&self) -> Time {
-        Time::from_micros(self.0.fetch_add(1_000_000, Ordering::Relaxed)).unwrap()
-    }
-}
-
-struct Counted(AtomicU64);
-
-impl Randomness for Counted {
-    fn fill(&self, bytes: &mut [u8]) {
-        for chunk in bytes.chunks_mut(8) {
-            let word = self.0.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed).to_be_bytes();
-            chunk.copy_from_slice(&word[..chunk.len()]);
-        }
-    }
-}
 
 fn node(number: u8) -> NodeId {
     NodeId::from_bytes([number; 16])
@@ -49,10 +31,8 @@ fn change(repo: &Repo, edit: impl FnOnce(&mut Transaction)) -> mnem_core::repo::
 
 /// A history with nodes, edges, vectors, a conflict, a tag, and several operations.
 fn sample() -> (Arc<MemoryStore>, Repo) {
-    let clock = Arc::new(Ticks(AtomicI64::new(1_800_000_000_000_000)));
-    let options = Options::new(clock, Arc::new(Counted(AtomicU64::new(1))));
     let store = Arc::new(MemoryStore::new());
-    let repo = Repo::init(Arc::clone(&store) as _, options).unwrap();
+    let repo = Repo::init(Arc::clone(&store) as _, kit::options(1)).unwrap();
     change(&repo, |tx| {
         tx.declare(Model::new("three", 3, Metric::L2)).unwrap();
         for number in 1..=200 {

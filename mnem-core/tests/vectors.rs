@@ -2,39 +2,17 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests, which the lint does not see as such")]
 
+mod kit;
+
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use mnem_core::object::{Metric, Model, SchemaKey};
-use mnem_core::repo::{
-    Actor, Clock, Options, Randomness, Repo, RepoError, Snapshot, Transaction, VectorError,
-};
-use mnem_core::{MemoryStore, NodeId, Time, props};
-
-struct Ticks(AtomicI64);
-
-impl Clock for Ticks {
-    fn now(&self) -> Time {
-        Time::from_micros(self.0.fetch_add(1_000_000, Ordering::Relaxed)).unwrap()
-    }
-}
-
-struct Counted(AtomicU64);
-
-impl Randomness for Counted {
-    fn fill(&self, bytes: &mut [u8]) {
-        for chunk in bytes.chunks_mut(8) {
-            let word = self.0.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed).to_be_bytes();
-            chunk.copy_from_slice(&word[..chunk.len()]);
-        }
-    }
-}
+use mnem_core::repo::{Actor, Repo, RepoError, Snapshot, Transaction, VectorError};
+use mnem_core::{MemoryStore, NodeId, props};
 
 /// A repository with a model of three numbers, under the angle, and one of two, under the distance.
 fn fresh() -> Repo {
-    let clock = Arc::new(Ticks(AtomicI64::new(1_800_000_000_000_000)));
-    let options = Options::new(clock, Arc::new(Counted(AtomicU64::new(1))));
-    let repo = Repo::init(Arc::new(MemoryStore::new()), options).unwrap();
+    let repo = Repo::init(Arc::new(MemoryStore::new()), kit::options(1)).unwrap();
     change(&repo, |tx| {
         tx.declare(Model::new("three", 3, Metric::Cosine)).unwrap();
         tx.declare(Model::new("two", 2, Metric::L2)).unwrap();
